@@ -1,0 +1,12 @@
+//! Timestamps, windows, calendars and clocks: pure functions of event time, UTC, in milliseconds.
+
+mod clock;
+mod timestamp;
+mod window;
+mod windows;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+pub(crate) use timestamp::millis;
+pub use timestamp::{Timestamp, days, hours, milliseconds, minutes, seconds};
+pub use window::{Window, Windowed};
+pub use windows::{TimeWindows, WindowSize, Windows};
