@@ -1,5 +1,6 @@
 //! Kafka Streams for Rust, with windows that close on time.
 
+mod broker;
 mod error;
 mod record;
 pub mod time;
