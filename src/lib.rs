@@ -1,9 +1,16 @@
 //! Kafka Streams for Rust, with windows that close on time.
+#![allow(dead_code, unused_imports, reason = "parts arrive before their callers")]
 
 mod broker;
 mod error;
+mod processor;
 mod record;
+pub mod serdes;
+mod state;
 pub mod time;
+mod topology;
 
 pub use error::{BoxError, Error, Result};
-pub use record::{Headers, Record, RecordMetadata, TopicPartition};
+pub use processor::Counts;
+pub use record::{Headers, Record, RecordMetadata, TaskId, TopicPartition};
+pub use topology::AutoOffsetReset;

@@ -53,6 +53,21 @@ impl fmt::Display for TopicPartition {
     }
 }
 
+/// A sub-topology on one partition; printed as Kafka Streams does, `0_3`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TaskId {
+    /// The sub-topology, from 0.
+    pub subtopology: u32,
+    /// The partition, from 0.
+    pub partition: u32,
+}
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}_{}", self.subtopology, self.partition)
+    }
+}
+
 /// Where a record was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordMetadata {

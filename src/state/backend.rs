@@ -1,0 +1,47 @@
+//! What lies below the stores of a task: bytes by key, written in one atomic batch per commit.
+
+use crate::error::Result;
+use crate::record::TaskId;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// One atomic write: what a commit changed, and where that commit stands in the logs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Batch {
+    pub(crate) entries: Vec<Entry>,
+    /// Positions, watermarks, closed bounds, changelog offsets and the commit id, encoded by the runtime. `None`
+    /// leaves the one before.
+    pub(crate) checkpoint: Option<Vec<u8>>,
+}
+
+/// A key of one store; no value: deleted. The value is a timestamp (8 bytes, big endian, ms) before the raw bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// The position among the stores that the backend was opened with.
+    pub(crate) store: usize,
+    pub(crate) key: Arc<[u8]>,
+    pub(crate) value: Option<Vec<u8>>,
+}
+
+/// The stores of one task as bytes.
+pub(crate) trait Backend {
+    fn read(&self, store: usize, key: &[u8]) -> Result<Option<Vec<u8>>>;
+    /// Every entry of a store, by key bytes ascending.
+    fn scan(&self, store: usize, each: &mut dyn FnMut(&[u8], &[u8]) -> Result<()>) -> Result<()>;
+    /// The last checkpoint written; `None` for a new store.
+    fn checkpoint(&self) -> Result<Option<Vec<u8>>>;
+    /// All of it or nothing.
+    fn write(&mut self, batch: Batch) -> Result<()>;
+    /// Forgets everything, the checkpoint included: before a restore from the beginning.
+    fn clear(&mut self) -> Result<()>;
+}
+
+/// Shared by the stores of a task, which read, and the task, which writes.
+pub(crate) type SharedBackend = Rc<RefCell<dyn Backend>>;
+
+/// Where the tasks of a process keep their state.
+pub(crate) trait Disk {
+    /// The backend of a task with these stores; empty if there was none. One handle at a time.
+    fn open(&self, task: TaskId, stores: &[Arc<str>]) -> Result<SharedBackend>;
+}
