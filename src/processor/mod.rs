@@ -265,3 +265,6 @@ pub(crate) struct TaskGraph {
     /// One per store of the sub-topology, in its order.
     pub(crate) stores: Vec<SharedStore>,
 }
+
+#[cfg(test)]
+mod tests;
