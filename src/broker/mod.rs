@@ -194,7 +194,13 @@ pub(crate) trait Admin {
     /// Deletes records before the offsets. Fire and forget: a failure is repeated by the next call.
     fn delete_records(&mut self, before: &BTreeMap<TopicPartition, i64>);
     /// Reads a partition from an offset: the records, and the position to go on at.
-    fn read(&mut self, from: &TopicPartition, offset: i64, isolation: Isolation, max: usize) -> Answer<(Vec<LogRecord>, i64)>;
+    fn read(
+        &mut self,
+        from: &TopicPartition,
+        offset: i64,
+        isolation: Isolation,
+        max: usize,
+    ) -> Answer<(Vec<LogRecord>, i64)>;
 }
 
 /// Makes the client objects of one process.
