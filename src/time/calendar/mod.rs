@@ -3,15 +3,24 @@
 //! A calendar is a sorted table of **segments** (times between an open and a close), each of one trade date. A trade date's
 //! **session** runs from its first open to its last close; a break inside it belongs to nothing.
 
+mod definition;
+mod document;
 mod local_days;
+mod local_time;
+mod ready;
+mod sessions;
 mod zone;
 
 pub use zone::TimeZone;
 
 use super::{Timestamp, Window};
 use crate::error::{Error, ErrorKind, Result};
+use definition::Definition;
 use local_days::LocalDays;
+use sessions::Sessions;
 use std::fmt;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 /// Milliseconds of a day without a clock change.
 pub(crate) const DAY: i64 = 86_400_000;
@@ -30,7 +39,11 @@ pub struct Calendar(Kind);
 #[derive(Clone)]
 enum Kind {
     /// Every local day is one session.
-    Days { zone: TimeZone, days: LocalDays },
+    Days {
+        zone: TimeZone,
+        days: LocalDays,
+    },
+    Sessions(Arc<Sessions>),
 }
 
 /// What trade dates are put together to.
@@ -57,20 +70,62 @@ impl Calendar {
         Self(Kind::Days { zone, days: zone.days() })
     }
 
-    /// `24x7` or `24x7@ZONE`.
+    /// A ready calendar: `xnys`, `xtks`, `xlon`, `xhkg` or `fx`, upper or lower case. [`years`](Self::years) says which
+    /// years it covers.
+    pub fn ready(name: &str) -> Result<Self> {
+        ready::named(name)
+    }
+
+    /// A calendar file; the format is in the guide. All its mistakes are told in one error.
+    ///
+    /// ```
+    /// use highwater::time::Calendar;
+    /// let market = Calendar::from_json(r#"{
+    ///     "name": "our market",
+    ///     "zone": "Europe/Berlin",
+    ///     "years": [2024, 2026],
+    ///     "hours": [{"week": {"mon-thu": ["09:00-12:00", "13:00-17:30"], "fri": ["09:00-14:00"]}}],
+    ///     "closed": {"2024-12-25": "Christmas"},
+    ///     "special": {"2024-12-24": {"sessions": ["09:00-12:00"], "why": "Christmas Eve"}}
+    /// }"#)?;
+    /// assert_eq!(market.years(), Some(2024..=2026));
+    /// # Ok::<(), highwater::Error>(())
+    /// ```
+    pub fn from_json(json: &str) -> Result<Self> {
+        let sessions = Sessions::of(&Definition::read(json)?)?;
+        Ok(Self(Kind::Sessions(Arc::new(sessions))))
+    }
+
+    /// `24x7`, `24x7@ZONE` or the name of a ready calendar. An unknown name is an error with the nearest one.
     pub fn parse(spec: &str) -> Result<Self> {
         match spec.split_once('@') {
             None if spec.eq_ignore_ascii_case("24x7") => Ok(Self::always()),
-            Some((ready, zone)) if ready.eq_ignore_ascii_case("24x7") => Ok(Self::days_in(zone.parse()?)),
-            _ => Err(Error::new(ErrorKind::Calendar, format!("unknown calendar `{spec}`"))
-                .help("a calendar is `24x7` or `24x7@ZONE`, such as `24x7@-05:00`")),
+            Some((days, zone)) if days.eq_ignore_ascii_case("24x7") => Ok(Self::days_in(zone.parse()?)),
+            _ => Self::ready(spec),
         }
+    }
+
+    /// The years covered, `None` if every year is. Windows outside of them are errors.
+    pub fn years(&self) -> Option<RangeInclusive<i32>> {
+        match &self.0 {
+            Kind::Days { .. } => None,
+            Kind::Sessions(sessions) => {
+                let (first, last) = sessions.years();
+                Some(first..=last)
+            }
+        }
+    }
+
+    /// Whether the market is open at a time; an error outside the years covered.
+    pub fn is_open(&self, at: Timestamp) -> Result<bool> {
+        Ok(self.segment_at(at)?.is_some())
     }
 
     /// The segment that contains a time, `None` if the market is closed then.
     pub(crate) fn segment_at(&self, at: Timestamp) -> Result<Option<Window>> {
         match &self.0 {
             Kind::Days { days, .. } => days.containing(Period::Day, at.0).map(Some).ok_or_else(|| beyond(at)),
+            Kind::Sessions(sessions) => sessions.segment_at(at),
         }
     }
 
@@ -78,6 +133,7 @@ impl Calendar {
     pub(crate) fn segment_after(&self, at: Timestamp) -> Result<Option<Window>> {
         match &self.0 {
             Kind::Days { days, .. } => Ok(days.reaching(at.0)),
+            Kind::Sessions(sessions) => sessions.segment_after(at).map(Some),
         }
     }
 
@@ -85,6 +141,7 @@ impl Calendar {
     pub(crate) fn period_at(&self, period: Period, at: Timestamp) -> Result<Option<Window>> {
         match &self.0 {
             Kind::Days { days, .. } => days.containing(period, at.0).map(Some).ok_or_else(|| beyond(at)),
+            Kind::Sessions(sessions) => sessions.period_at(period, at),
         }
     }
 
@@ -92,11 +149,15 @@ impl Calendar {
     pub(crate) fn next_period(&self, period: Period, from: Timestamp) -> Result<Option<Window>> {
         match &self.0 {
             Kind::Days { days, .. } => Ok(days.next(period, from.0)),
+            Kind::Sessions(sessions) => sessions.next_period(period, from).map(Some),
         }
     }
 
     /// How many days, weeks or months start inside a window.
     pub(crate) fn periods_within(&self, period: Period, parent: Window) -> Result<u32> {
+        if let Kind::Sessions(sessions) = &self.0 {
+            return sessions.periods_within(period, parent);
+        }
         let (mut count, mut from) = (0, parent.start);
         while let Some(window) = self.next_period(period, from)?.filter(|window| window.start < parent.end) {
             (count, from) = (count + 1, window.end);
@@ -105,12 +166,13 @@ impl Calendar {
     }
 }
 
-/// As [`Calendar::parse`] reads it.
+/// As [`Calendar::parse`] reads it, or the name in its file.
 impl fmt::Display for Calendar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Kind::Days { zone, .. } if *zone == TimeZone::UTC => f.write_str("24x7"),
             Kind::Days { zone, .. } => write!(f, "24x7@{zone}"),
+            Kind::Sessions(sessions) => f.write_str(sessions.name()),
         }
     }
 }

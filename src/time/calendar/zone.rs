@@ -2,7 +2,7 @@
 
 use super::local_days::LocalDays;
 use crate::error::{Error, ErrorKind};
-use chrono::{Datelike, LocalResult, NaiveDate, NaiveDateTime, Offset, TimeZone as _};
+use chrono::{Datelike, LocalResult, NaiveDate, NaiveDateTime, TimeZone as _};
 use chrono_tz::{GapInfo, TZ_VARIANTS, Tz};
 use std::fmt;
 use std::str::FromStr;
@@ -79,16 +79,6 @@ impl TimeZone {
                 }
             },
         }
-    }
-
-    /// The local date at a time in ms; `None` where the arithmetic of dates ends.
-    pub(super) fn date_at(self, at: i64) -> Option<NaiveDate> {
-        let utc = chrono::DateTime::from_timestamp_millis(at)?.naive_utc();
-        let seconds = match self.0 {
-            Zone::Fixed(seconds) => seconds,
-            Zone::Named(zone) => zone.tz.offset_from_utc_datetime(&utc).fix().local_minus_utc(),
-        };
-        Some(utc.checked_add_signed(chrono::TimeDelta::seconds(i64::from(seconds)))?.date())
     }
 
     /// What tells two zones apart, and their order.
