@@ -164,7 +164,9 @@ impl<K> Windows<K> for TimeWindows {
 
     fn check(&self) -> Result<(), BoxError> {
         if millis(self.size) <= 0 {
-            return Err("a window of size zero holds nothing; give `TimeWindows::of_size` at least 1 ms".into());
+            return Err(
+                "a window of size zero holds nothing; give `TimeWindows::of_size` at least 1 ms".into()
+            );
         }
         if millis(self.advance) <= 0 {
             return Err("windows that advance by zero never end; give `advance_by` at least 1 ms".into());
@@ -196,11 +198,15 @@ mod tests {
     #[test]
     fn hopping_is_aligned_to_the_epoch() {
         let windows = TimeWindows::of_size(ms(10)).advance_by(ms(3));
-        for (at, expected) in [(0, vec![0]), (2, vec![0]), (3, vec![0, 3]), (11, vec![3, 6, 9]), (12, vec![3, 6, 9, 12])] {
+        for (at, expected) in
+            [(0, vec![0]), (2, vec![0]), (3, vec![0, 3]), (11, vec![3, 6, 9]), (12, vec![3, 6, 9, 12])]
+        {
             assert_eq!(starts(&windows, at), expected, "at {at}");
         }
         let gaps = TimeWindows::of_size(ms(2)).advance_by(ms(5));
-        for (at, expected) in [(0, vec![0]), (1, vec![0]), (2, vec![]), (4, vec![]), (5, vec![5]), (7, vec![])] {
+        for (at, expected) in
+            [(0, vec![0]), (1, vec![0]), (2, vec![]), (4, vec![]), (5, vec![5]), (7, vec![])]
+        {
             assert_eq!(starts(&gaps, at), expected, "at {at}");
         }
     }
