@@ -6,8 +6,8 @@
 mod source;
 mod stateless;
 
-pub(crate) use source::{Decoded, Input, SinkNode, Source, Topics};
-pub(crate) use stateless::{Branches, FlatMap, Map, Pass};
+pub(crate) use source::{Decoded, Extract, Input, Partitioner, SinkNode, Source, Topics};
+pub(crate) use stateless::{Branches, Pass, Predicate, SkipNulls, Stage, Stateless};
 
 use crate::broker::Outgoing;
 use crate::error::Result;
