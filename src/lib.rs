@@ -13,4 +13,4 @@ mod topology;
 pub use error::{BoxError, Error, Result};
 pub use processor::Counts;
 pub use record::{Headers, Record, RecordMetadata, TaskId, TopicPartition};
-pub use topology::AutoOffsetReset;
+pub use topology::{AutoOffsetReset, Topology};
