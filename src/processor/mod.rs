@@ -25,8 +25,8 @@ pub use roll_up::Incomplete;
 pub(crate) use roll_up::{Absorb, RollUp, RollUpOutputs, RollUpSpec};
 pub use rolled::Children;
 pub(crate) use rolled::{Rolled, read_varint, write_varint};
-pub(crate) use source::{Decoded, Input, SinkNode, Source, Topics};
-pub(crate) use stateless::{Branches, FlatMap, Map, Pass};
+pub(crate) use source::{Decoded, Extract, Input, Partitioner, SinkNode, Source, Topics};
+pub(crate) use stateless::{Branches, Pass, Predicate, SkipNulls, Stage, Stateless};
 pub(crate) use suppress::{
     BufferBound, Buffered, BufferedCodec, SuppressFinal, SuppressTime, SuppressTimeSpec,
 };
