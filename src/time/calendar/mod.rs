@@ -187,3 +187,6 @@ fn beyond(at: Timestamp) -> Error {
     Error::new(ErrorKind::Calendar, format!("{at} is beyond the dates that a calendar knows"))
         .help("is the timestamp in ms since 1970?")
 }
+
+#[cfg(test)]
+mod tests;
