@@ -64,7 +64,7 @@ impl Definition {
     }
 }
 
-const FORMAT: &str = "the format of calendar files is in the guide, under calendars";
+const FORMAT: &str = "the format is on the page `Calendar files` of the guide";
 
 /// Collects mistakes while it reads on.
 struct Reader {
