@@ -76,7 +76,7 @@ impl Calendar {
         ready::named(name)
     }
 
-    /// A calendar file; the format is in the guide. All its mistakes are told in one error.
+    /// A calendar file; the guide's page `Calendar files` has the format. All its mistakes are told in one error.
     ///
     /// ```
     /// use highwater::time::Calendar;

@@ -40,6 +40,37 @@ fn a_right_file_is_read() {
 }
 
 #[test]
+fn the_file_of_the_guide_is_read() {
+    let page = include_str!("../../../guide/src/calendar-files.md");
+    let (_, rest) = page.split_once("```json\n").expect("a file");
+    let (json, _) = rest.split_once("```").expect("its end");
+    assert_eq!(Calendar::from_json(json).expect("reads").years(), Some(2024..=2026));
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config {
+        cases: 500,
+        failure_persistence: None,
+        rng_seed: proptest::test_runner::RngSeed::Fixed(1),
+        ..proptest::test_runner::Config::default()
+    })]
+
+    /// A damaged file is read or refused, never a panic.
+    #[test]
+    fn damage_is_an_error(damage in proptest::collection::vec((0..2_000_usize, 0x20..0x7f_u8), 1..4)) {
+        let mut file = include_bytes!("data/fx.json").to_vec();
+        for (at, byte) in damage {
+            if let Some(place) = file.get_mut(at) {
+                *place = byte;
+            }
+        }
+        if let Err(error) = Calendar::from_json(&String::from_utf8(file).expect("ascii")) {
+            assert!(error.is_calendar(), "{error}");
+        }
+    }
+}
+
+#[test]
 fn every_mistake_has_coordinates() {
     for (part, by, expected) in [
         ("\"name\": \"m\",", "", "the field `name` is missing"),
