@@ -5,6 +5,7 @@ mod broker;
 mod error;
 mod processor;
 mod record;
+mod runtime;
 pub mod serdes;
 mod state;
 pub mod time;
