@@ -26,6 +26,7 @@ pub(crate) use plan::{FutureSkewPolicy, InputKind, InputPlan, OnError, TaskPlan,
 pub(crate) use saved::{InputCheckpoint, Saved, SavedInput, TaskCheckpoint};
 
 use super::partition_group::PartitionGroup;
+use super::source_watermark::SourceWatermark;
 use crate::broker::{Isolation, LogRecord};
 use crate::processor::{Counts, Effects, TaskGraph};
 use crate::record::{TaskId, TopicPartition};
@@ -134,6 +135,12 @@ impl Task {
     /// What its inputs are believed complete up to.
     pub(crate) fn watermark(&self) -> Timestamp {
         self.watermark
+    }
+
+    /// The largest watermark of its source partitions.
+    pub(crate) fn largest_source_watermark(&self) -> Timestamp {
+        let sources = self.watermarks.iter().filter_map(InputWatermark::source);
+        sources.map(SourceWatermark::watermark).max().unwrap_or(Timestamp::MIN)
     }
 
     /// No more gaps are filled.

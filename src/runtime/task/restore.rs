@@ -118,8 +118,7 @@ fn closed_bounds(saved: &Saved, stores: &[Arc<str>]) -> BTreeMap<Arc<str>, Times
 
 /// A commit that the broker would refuse must not be found out in the middle of the night.
 fn check_metadata(plan: &TaskPlan, graph: &TaskGraph, limit: usize) -> Result<()> {
-    let closed: Vec<Arc<str>> =
-        graph.nodes.iter().filter_map(|node| node.borrow().closes().cloned()).collect();
+    let closed = closing_stores(graph);
     let closed: Vec<&str> = closed.iter().map(|store| &**store).collect();
     let changelogs: Vec<&str> = plan.changelogs.iter().map(|store| &**store).collect();
     let first = plan.inputs.iter().map(|input| &input.partition).min();
