@@ -12,6 +12,6 @@ pub mod time;
 mod topology;
 
 pub use error::{BoxError, Error, Result};
-pub use processor::Counts;
+pub use processor::{Children, Counts, Incomplete};
 pub use record::{Headers, Record, RecordMetadata, TaskId, TopicPartition};
-pub use topology::AutoOffsetReset;
+pub use topology::{AutoOffsetReset, Topology};
