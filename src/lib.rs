@@ -6,6 +6,7 @@ mod dsl;
 mod error;
 mod processor;
 mod record;
+mod runtime;
 pub mod serdes;
 mod state;
 pub mod time;
