@@ -25,8 +25,8 @@ pub(super) struct State {
     pub(super) groups: BTreeMap<String, Group>,
     pub(super) transactions: Transactions,
     pub(super) faults: Faults,
-    /// Per producer the last request that had a number, and what was acknowledged for it.
-    requests: BTreeMap<u64, (u64, Acknowledged)>,
+    /// Per producer the last request that had a number, and its answer.
+    requests: BTreeMap<u64, (u64, (Acknowledged, Option<Failure>))>,
     /// Nothing expires before.
     check_at: i64,
     last_id: u64,
@@ -186,11 +186,10 @@ impl State {
     /// Appends a numbered request: what came before under the same number is not appended again. With the first
     /// failure, if a record was refused; the others are appended all the same.
     pub(super) fn produce(&mut self, who: &Identity, batch: &Batch) -> (Acknowledged, Option<Failure>) {
-        if let Some((number, acknowledged)) = self.requests.get(&who.producer)
-            && batch.number <= *number
-        {
-            let repeated = if batch.number == *number { acknowledged.clone() } else { Acknowledged::new() };
-            return (repeated, None);
+        match self.requests.get(&who.producer) {
+            Some((number, answer)) if batch.number == *number => return answer.clone(),
+            Some((number, _)) if batch.number < *number => return (Acknowledged::new(), None),
+            _ => {}
         }
         let (mut acknowledged, mut failure) = (Acknowledged::new(), None);
         for record in &batch.records {
@@ -200,8 +199,9 @@ impl State {
                 Err(refused) => failure = failure.or(Some(refused.1)),
             }
         }
-        self.requests.insert(who.producer, (batch.number, acknowledged.clone()));
-        (acknowledged, failure)
+        let answer = (acknowledged, failure);
+        self.requests.insert(who.producer, (batch.number, answer.clone()));
+        answer
     }
 
     // Transactions.

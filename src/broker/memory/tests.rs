@@ -61,6 +61,7 @@ impl Harness for MemoryHarness {
 
 mod faults;
 mod memory;
+mod model;
 
 contract_suite!(harness);
 
