@@ -37,7 +37,7 @@ impl<R: Read> Lines<R> {
         self.number += 1;
         let mut searched = self.start;
         loop {
-            if let Some(found) = self.buffer[searched..self.end].iter().position(|byte| *byte == b'\n') {
+            if let Some(found) = memchr::memchr(b'\n', &self.buffer[searched..self.end]) {
                 return Ok(Some(self.line(searched + found, 1)));
             }
             if self.end - self.start > LONGEST {
@@ -82,7 +82,7 @@ impl<R: Read> Lines<R> {
     fn skip_to_line_end(&mut self) -> io::Result<()> {
         loop {
             let unread = &self.buffer[self.start..self.end];
-            if let Some(found) = unread.iter().position(|byte| *byte == b'\n') {
+            if let Some(found) = memchr::memchr(b'\n', unread) {
                 self.start += found + 1;
                 return Ok(());
             }

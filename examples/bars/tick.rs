@@ -6,7 +6,6 @@ use highwater::serdes::{Deserializer, Serializer};
 use highwater::time::Timestamp;
 use rust_decimal::Decimal;
 use serde::Deserialize;
-use std::io::Write;
 
 /// One tick of some symbol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -27,7 +26,8 @@ pub struct TickJson;
 
 impl Serializer<Tick> for TickJson {
     fn serialize(&self, tick: &Tick, out: &mut Vec<u8>) -> Result<(), BoxError> {
-        write!(out, "{{\"ts\":{}", tick.at.0)?;
+        out.extend_from_slice(b"{\"ts\":");
+        decimal::write(Decimal::from(tick.at.0), out)?;
         out.extend_from_slice(b",\"price\":");
         decimal::write(tick.price, out)?;
         out.extend_from_slice(b",\"volume\":");

@@ -215,16 +215,18 @@ fn csv(line: &str) -> Result<(Symbol, Tick), String> {
         let (symbol, rest) = line.split_once(',').ok_or_else(|| columns(1))?;
         (Symbol::new(symbol), rest)
     };
-    let mut fields = rest.split(',');
-    let (Some(ts), Some(price), Some(volume), None) =
-        (fields.next(), fields.next(), fields.next(), fields.next())
-    else {
-        return Err(columns(rest.split(',').count() + 1));
-    };
+    let [ts, price, volume] = fields(rest).ok_or_else(|| columns(rest.split(',').count() + 1))?;
     let ts = ts.parse().map_err(|_| format!("ts_ms: {ts:?} is not a whole number of milliseconds"))?;
     let price = decimal::parse(price).map_err(|reason| format!("price: {reason}"))?;
     let volume = decimal::parse(volume).map_err(|reason| format!("volume: {reason}"))?;
     checked(symbol, ts, price, volume)
+}
+
+/// Exactly three.
+fn fields(text: &str) -> Option<[&str; 3]> {
+    let mut commas = memchr::memchr_iter(b',', text.as_bytes());
+    let (first, second) = (commas.next()?, commas.next()?);
+    commas.next().is_none().then(|| [&text[..first], &text[first + 1..second], &text[second + 1..]])
 }
 
 fn columns(found: usize) -> String {
