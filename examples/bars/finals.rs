@@ -82,26 +82,23 @@ fn whole_file(
     passes: &Path,
 ) -> Result<(), DiskError> {
     let path = folder.join(format!("bars_final_{}.csv", timeframe.name()));
-    let mut file = NamedTempFile::new_in(folder).map_err(DiskError::at(&path))?;
+    let mut file = file_in(folder).map_err(DiskError::at(&path))?;
     let mut out = BufWriter::new(file.as_file_mut());
     out.write_all(HEADER).map_err(DiskError::at(&path))?;
     lines(runs, passes, &mut out, &path)?;
     out.flush().map_err(DiskError::at(&path))?;
     drop(out);
-    readable_by_others(&file).and_then(|()| file.as_file().sync_all()).map_err(DiskError::at(&path))?;
+    file.as_file().sync_all().map_err(DiskError::at(&path))?;
     file.persist(&path).map_err(|error| DiskError::at(&path)(error.error))?;
     Ok(())
 }
 
-/// A temporary file is its owner's alone; a result is as any other file.
-#[cfg(unix)]
-fn readable_by_others(file: &NamedTempFile) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))
-}
-#[cfg(not(unix))]
-fn readable_by_others(_: &NamedTempFile) -> io::Result<()> {
-    Ok(())
+/// A temporary file is its owner's alone; a result is as open as any other new file.
+fn file_in(folder: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.prefix(".bars-final-").tempfile_in(folder)
 }
 
 fn lines(runs: Vec<PathBuf>, passes: &Path, out: &mut dyn Write, name: &Path) -> Result<(), DiskError> {

@@ -3,7 +3,6 @@
 //! `cargo run --release --example bars` simulates a market; `-- --help` shows what else it does.
 #![allow(unreachable_pub, reason = "a program: `pub` means used by its other files")]
 #![allow(
-    clippy::print_stderr,
     clippy::indexing_slicing,
     clippy::expect_used,
     clippy::unwrap_used,
@@ -41,6 +40,7 @@ use clap::Parser;
 use options::Options;
 use run::Ended;
 use shutdown::Shutdown;
+use std::io::Write;
 use std::process::ExitCode;
 
 /// 0: done. 1: failed. 2: a mistake on the command line. 130: interrupted, the finals so far are written.
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
     let options = match Options::check(&Arguments::parse()) {
         Ok(options) => options,
         Err(mistakes) => {
-            eprintln!("{mistakes}");
+            tell(&mistakes);
             return ExitCode::from(2);
         }
     };
@@ -58,8 +58,13 @@ fn main() -> ExitCode {
         Ok(Ended::Interrupted) => ExitCode::from(130),
         Err(error) => {
             let error = error.to_string();
-            eprintln!("{}{error}", if error.starts_with("error") { "" } else { "error: " });
+            tell(&format!("{}{error}", if error.starts_with("error") { "" } else { "error: " }));
             ExitCode::FAILURE
         }
     }
+}
+
+/// Standard error may be closed; that is no reason to panic.
+fn tell(text: &dyn std::fmt::Display) {
+    _ = writeln!(std::io::stderr(), "{text}");
 }

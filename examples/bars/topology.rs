@@ -6,13 +6,13 @@ use crate::bar::{Bar, BarBytes};
 use crate::market::Market;
 use crate::published::Published;
 use crate::symbol::{Symbol, SymbolUtf8};
-use crate::tick::{Tick, TickJson};
+use crate::tick::{Received, Tick, TickJson};
 use crate::timeframe::Timeframe::{self, D1, H1, M1, Mo1, W1};
 use highwater::serdes::{Json, WindowedSerde};
 use highwater::time::{Windowed, days, seconds};
 use highwater::{
-    Consumed, GapFill, Incomplete, KStream, KTable, Materialized, Produced, Result, StreamsBuilder,
-    Suppressed, Topology,
+    BoxError, Consumed, FixedKeyProcessor, FixedKeyProcessorContext, GapFill, Incomplete, KStream, KTable,
+    Materialized, Produced, Record, Result, StreamsBuilder, Suppressed, Topology,
 };
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ pub struct Choices {
 
 pub fn topology(market: &Market, choices: Choices) -> Result<Topology> {
     let builder = StreamsBuilder::new();
-    let ticks = builder.stream(TICKS, consumed(choices.idle_timeout));
+    let ticks = builder.stream(TICKS, consumed(choices.idle_timeout)).process_values((), |()| Dated);
 
     let m1 = publish(&m1(&ticks, market, choices.heartbeats), M1);
     let h1 = publish(&roll_up(&m1, M1, H1, market), H1);
@@ -43,11 +43,30 @@ pub fn topology(market: &Market, choices: Choices) -> Result<Topology> {
     builder.build()
 }
 
-fn consumed(idle_timeout: Option<Duration>) -> Consumed<Symbol, Tick> {
-    let consumed = Consumed::with(SymbolUtf8, TickJson).timestamp(|_, tick| tick.at);
+fn consumed(idle_timeout: Option<Duration>) -> Consumed<Symbol, Received> {
+    let consumed = Consumed::<Symbol, Received>::with(SymbolUtf8, TickJson)
+        .timestamp_extractor(|_, tick, record, _| tick.at(record));
     match idle_timeout {
         Some(silence) => consumed.idle_timeout(silence),
         None => consumed,
+    }
+}
+
+/// The record's time is the event's by now.
+struct Dated;
+
+impl FixedKeyProcessor for Dated {
+    type KIn = Symbol;
+    type VIn = Received;
+    type VOut = Tick;
+
+    fn process(
+        &mut self,
+        record: Record<'_, Symbol, Received>,
+        ctx: &mut FixedKeyProcessorContext<Self>,
+    ) -> Result<(), BoxError> {
+        ctx.forward(&record.value.dated(record.timestamp));
+        Ok(())
     }
 }
 
