@@ -1,6 +1,7 @@
 //! The checked properties as types, read once when an application is made.
 
 use super::config::StreamsConfig;
+use super::task::{FutureSkewPolicy, OnError, TaskSettings};
 use crate::error::{Error, Result};
 use crate::topology::AutoOffsetReset;
 use std::collections::BTreeMap;
@@ -8,29 +9,14 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// `offset.metadata.max.bytes` of a broker that was not told otherwise.
+const METADATA_MAX_BYTES: usize = 4096;
+
 /// Whether results are written in transactions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Guarantee {
     AtLeastOnce,
     ExactlyOnce,
-}
-
-/// What happens to a record that cannot be handled.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Handler {
-    #[default]
-    Fail,
-    /// Dropped and counted.
-    Continue,
-}
-
-/// What happens to a record too far ahead of the clock.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum SkewPolicy {
-    #[default]
-    Accept,
-    Skip,
-    Fail,
 }
 
 /// Times are in ms of the machine's clock unless said otherwise.
@@ -41,24 +27,13 @@ pub(crate) struct Settings {
     pub(crate) workers: usize,
     pub(crate) commit_interval: i64,
     pub(crate) cache_bytes: usize,
-    pub(crate) uncommitted_bytes: usize,
-    pub(crate) max_task_idle: i64,
-    pub(crate) buffered_records: usize,
-    pub(crate) deserialization: Handler,
-    pub(crate) processing: Handler,
+    pub(crate) tasks: TaskSettings,
     pub(crate) reset: AutoOffsetReset,
     pub(crate) transaction_timeout: i64,
     pub(crate) retry_backoff: i64,
     pub(crate) retry_backoff_max: i64,
-    pub(crate) max_future_skew: Option<Duration>,
-    pub(crate) skew_policy: SkewPolicy,
-    /// On the application's clock.
-    pub(crate) idle_timeout: Option<Duration>,
-    pub(crate) idle_ask_interval: i64,
-    pub(crate) advance_batch: usize,
     pub(crate) process_batch: usize,
     pub(crate) restore_batch: usize,
-    pub(crate) watermark_interval: i64,
     pub(crate) commit_suspect: i64,
     pub(crate) compaction_lag: i64,
     pub(crate) shutdown_timeout: i64,
@@ -80,11 +55,7 @@ impl Settings {
             workers: read.number("num.stream.threads")?,
             commit_interval: read.number("commit.interval.ms")?,
             cache_bytes: read.number("statestore.cache.max.bytes")?,
-            uncommitted_bytes: read.number("statestore.uncommitted.max.bytes")?,
-            max_task_idle: read.number("max.task.idle.ms")?,
-            buffered_records: read.number("buffered.records.per.partition")?,
-            deserialization: read.handler("deserialization.exception.handler")?,
-            processing: read.handler("processing.exception.handler")?,
+            tasks: read.tasks()?,
             reset: match read.text("auto.offset.reset")?.as_str() {
                 "latest" => AutoOffsetReset::Latest,
                 "none" => AutoOffsetReset::None,
@@ -93,18 +64,8 @@ impl Settings {
             transaction_timeout: read.number("transaction.timeout.ms")?,
             retry_backoff: read.number("retry.backoff.ms")?,
             retry_backoff_max: read.number("retry.backoff.max.ms")?,
-            max_future_skew: read.duration_or_off("highwater.max.future.skew.ms")?,
-            skew_policy: match read.text("highwater.future.skew.policy")?.as_str() {
-                "skip" => SkewPolicy::Skip,
-                "fail" => SkewPolicy::Fail,
-                _ => SkewPolicy::Accept,
-            },
-            idle_timeout: read.duration_or_off("highwater.idle.timeout.ms")?,
-            idle_ask_interval: read.number("highwater.idle.ask.interval.ms")?,
-            advance_batch: read.number("highwater.advance.batch")?,
             process_batch: read.number("highwater.process.batch")?,
             restore_batch: read.number("highwater.restore.batch")?,
-            watermark_interval: read.number("highwater.watermark.interval.ms")?,
             commit_suspect: read.number("highwater.commit.suspect.ms")?,
             compaction_lag: read.number("highwater.changelog.compaction.lag.ms")?,
             shutdown_timeout: read.number("highwater.shutdown.timeout.ms")?,
@@ -140,7 +101,36 @@ impl Reader<'_> {
         }
     }
 
-    fn handler(&self, name: &str) -> Result<Handler> {
-        Ok(if self.text(name)? == "continue" { Handler::Continue } else { Handler::Fail })
+    fn duration(&self, name: &str) -> Result<Duration> {
+        Ok(Duration::from_millis(self.number(name)?))
+    }
+
+    fn handler(&self, name: &str) -> Result<OnError> {
+        Ok(if self.text(name)? == "continue" { OnError::Skip } else { OnError::Fail })
+    }
+
+    fn tasks(&self) -> Result<TaskSettings> {
+        Ok(TaskSettings {
+            idle_timeout: self.duration_or_off("highwater.idle.timeout.ms")?,
+            max_future_skew: self.duration_or_off("highwater.max.future.skew.ms")?,
+            future_skew_policy: match self.text("highwater.future.skew.policy")?.as_str() {
+                "skip" => FutureSkewPolicy::Skip,
+                "fail" => FutureSkewPolicy::Fail,
+                _ => FutureSkewPolicy::Accept,
+            },
+            advance_batch: self.number("highwater.advance.batch")?,
+            max_task_idle: match self.number::<i64>("max.task.idle.ms")? {
+                ..0 => None,
+                ms => Some(Duration::from_millis(ms.unsigned_abs())),
+            },
+            max_buffered_records: self.number("buffered.records.per.partition")?,
+            on_deserialization_error: self.handler("deserialization.exception.handler")?,
+            on_processing_error: self.handler("processing.exception.handler")?,
+            uncommitted_max_bytes: self.number("statestore.uncommitted.max.bytes")?,
+            marker_interval: self.duration("highwater.watermark.interval.ms")?,
+            ask_interval: self.duration("highwater.idle.ask.interval.ms")?,
+            metadata_max_bytes: METADATA_MAX_BYTES,
+            flush_each_batch: self.text("processing.guarantee")? == "at_least_once",
+        })
     }
 }

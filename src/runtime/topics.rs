@@ -80,7 +80,8 @@ impl TopicPlan {
         let changed = |topic: &String| {
             let before = *self.counts.get(topic.as_str())?;
             let now = existing.get(topic).map_or(0, |found| found.partitions);
-            let what = format!("the partition count of `{topic}` changed from {before} to {now} while running");
+            let what =
+                format!("the partition count of `{topic}` changed from {before} to {now} while running");
             (before != now).then(|| Error::new(ErrorKind::Topics, what).help("start the application again"))
         };
         Error::all(self.subscription.iter().filter_map(changed).collect()).map_or(Ok(()), Err)
@@ -155,12 +156,14 @@ impl<'a> Planner<'a> {
     }
 
     fn matching(&self, pattern: &str, node: &str) -> Result<Vec<(Arc<str>, Option<usize>)>> {
-        let whole = regex_lite::Regex::new(&format!("^(?:{pattern})$"))
-            .map_err(|error| topics_error(format!("the pattern of source `{node}` cannot be read")).cause(error))?;
+        let whole = regex_lite::Regex::new(&format!("^(?:{pattern})$")).map_err(|error| {
+            topics_error(format!("the pattern of source `{node}` cannot be read")).cause(error)
+        })?;
         let own = format!("{}-", self.settings.application_id);
         let internal = |topic: &str| {
             topic.starts_with("__")
-                || topic.starts_with(&own) && (topic.ends_with("-repartition") || topic.ends_with("-changelog"))
+                || topic.starts_with(&own)
+                    && (topic.ends_with("-repartition") || topic.ends_with("-changelog"))
         };
         let fits = |topic: &&String| whole.is_match(topic) && !internal(topic);
         let found: Vec<_> =
@@ -230,19 +233,9 @@ impl<'a> Planner<'a> {
         Some(self.fixed_beside(spec).unwrap_or(widest))
     }
 
-    /// A repartition topic without a count of its own takes that of the topics it is joined with.
+    /// A repartition topic without a count of its own takes that of the topics that are read with it.
     fn fixed_beside(&self, spec: &RepartitionSpec) -> Option<u32> {
-        let sub_at = self.position(spec.reader)?;
-        let sub = self.blueprint.subtopologies.get(sub_at)?;
-        let sources = self.sources.get(sub_at)?;
-        let is_own = |source: &usize| {
-            let own = |(_, at): &(Arc<str>, Option<usize>)| {
-                at.and_then(|at| self.blueprint.repartitions.get(at)).is_some_and(|other| other.name == spec.name)
-            };
-            sources.get(*source).is_some_and(|topics| topics.iter().any(own))
-        };
-        let beside = sub.copartitioned.iter().filter(|(_, group)| group.iter().any(is_own));
-        let topics = beside.flat_map(|(_, group)| group).filter_map(|source| sources.get(*source)).flatten();
+        let topics = self.sources.get(self.position(spec.reader)?)?.iter().flatten();
         let fixed = topics.filter_map(|(topic, at)| match at {
             None => self.existing.get(&**topic).map(|found| found.partitions),
             Some(at) => self.blueprint.repartitions.get(*at)?.partitions,
@@ -257,19 +250,22 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// Partitions with one number go to one member only where the counts are equal (the range assignor), so this
+    /// holds for all topics of a sub-topology, joined or merged.
     fn check_copartitioning(&mut self) {
         for (at, sub) in self.blueprint.subtopologies.iter().enumerate() {
-            for (node, group) in &sub.copartitioned {
+            let joined = sub.copartitioned.iter().map(|(node, group)| (Some(node), group.clone()));
+            let all = (None, (0..sub.sources.len()).collect());
+            let uneven = joined.chain([all]).find_map(|(node, group)| {
                 let sources = group.iter().filter_map(|source| self.sources.get(at)?.get(*source)).flatten();
                 let counts: BTreeMap<&Arc<str>, u32> =
                     sources.map(|topic| (&topic.0, self.count(topic))).filter(|(_, n)| *n > 0).collect();
                 let distinct: BTreeSet<&u32> = counts.values().collect();
-                if distinct.len() > 1 {
-                    let each: Vec<String> =
-                        counts.iter().map(|(topic, n)| format!("`{topic}` has {n} partitions")).collect();
-                    self.mistakes.push(not_copartitioned(node, sub, &each.join(", ")));
-                }
-            }
+                let each = counts.iter().map(|(topic, n)| format!("`{topic}` has {n} partitions"));
+                (distinct.len() > 1)
+                    .then(|| not_copartitioned(node, sub, &each.collect::<Vec<_>>().join(", ")))
+            });
+            self.mistakes.extend(uneven);
         }
     }
 
@@ -329,24 +325,28 @@ impl<'a> Planner<'a> {
         let name = &found.name;
         if found.partitions != wanted.partitions {
             let (has, needs) = (found.partitions, wanted.partitions);
-            let error = topics_error(format!("internal topic `{name}` has {has} partitions, {needs} are needed"))
-                .help("reset the application, or set the count that the topic has");
+            let error =
+                topics_error(format!("internal topic `{name}` has {has} partitions, {needs} are needed"))
+                    .help("reset the application, or set the count that the topic has");
             self.mistakes.push(error);
         }
         let is = |property: &str| found.config.get(property).map_or("", String::as_str);
         for (property, value) in needed.iter().filter(|(property, _)| *property != "min.compaction.lag.ms") {
             if is(property) != *value {
                 let has = is(property);
-                let error = topics_error(format!("internal topic `{name}` has {property}=`{has}`, not `{value}`"))
-                    .with("cause", "records that are still needed would be deleted")
-                    .help("change the topic's configuration");
+                let error =
+                    topics_error(format!("internal topic `{name}` has {property}=`{has}`, not `{value}`"))
+                        .with("cause", "records that are still needed would be deleted")
+                        .help("change the topic's configuration");
                 self.mistakes.push(error);
             }
         }
         let harmless = |(property, value): (&String, &String)| {
-            let essential = needed.iter().any(|(other, _)| other == property && *other != "min.compaction.lag.ms");
+            let essential =
+                needed.iter().any(|(other, _)| other == property && *other != "min.compaction.lag.ms");
             let has = is(property);
-            (!essential && has != value).then(|| format!("internal topic `{name}` has {property}=`{has}`, not `{value}`"))
+            (!essential && has != value)
+                .then(|| format!("internal topic `{name}` has {property}=`{has}`, not `{value}`"))
         };
         self.warnings.extend(wanted.config.iter().filter_map(harmless));
     }
@@ -359,7 +359,8 @@ impl<'a> Planner<'a> {
         for (at, sub) in self.blueprint.subtopologies.iter().enumerate() {
             for partition in 0..self.widest(at).unwrap_or(0) {
                 let inputs = self.inputs(at, partition);
-                let changelogs = sub.stores.iter().map(|store| self.changelog(&store.name, store.logged, partition));
+                let changelogs =
+                    sub.stores.iter().map(|store| self.changelog(&store.name, store.logged, partition));
                 let changelogs = changelogs.collect();
                 tasks.insert(TaskId { subtopology: sub.id, partition }, TaskTopics { inputs, changelogs });
             }
@@ -402,11 +403,13 @@ impl<'a> Planner<'a> {
     }
 }
 
-fn not_copartitioned(node: &str, sub: &SubTopology, counts: &str) -> Error {
-    topics_error(format!("topics joined by `{node}` are not co-partitioned: {counts}"))
-        .with(
-            "cause",
-            format!("sub-topology {} reads them in one task, so their partition counts must match", sub.id),
-        )
-        .help("add a `.repartition(Repartitioned::named(..).partitions(n))` before the join")
+fn not_copartitioned(node: Option<&Arc<str>>, sub: &SubTopology, counts: &str) -> Error {
+    let what = match node {
+        Some(node) => format!("topics joined by `{node}` are not co-partitioned: {counts}"),
+        None => format!("topics read together are not co-partitioned: {counts}"),
+    };
+    let why = format!("sub-topology {} reads them in one task, so their partition counts must match", sub.id);
+    topics_error(what)
+        .with("cause", why)
+        .help("add a `.repartition(Repartitioned::named(..).partitions(n))` before they meet")
 }
