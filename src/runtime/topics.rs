@@ -23,7 +23,12 @@ pub(crate) struct TaskInput {
     pub(crate) source: usize,
     /// Which of the blueprint's repartition topics it is, if it is one.
     pub(crate) repartition: Option<usize>,
+    /// Whether its records are deleted once they are committed.
+    pub(crate) purged: bool,
 }
+
+/// Marks a topic whose records nobody else reads: they are deleted once they are committed.
+pub(crate) const PURGED: &str = "highwater.purged";
 
 /// A changelog partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -382,7 +387,10 @@ impl<'a> Planner<'a> {
         for (source, topics) in self.sources.get(sub).into_iter().flatten().enumerate() {
             for topic in topics.iter().filter(|topic| partition < self.count(topic)) {
                 let read = TopicPartition::new(topic.0.clone(), partition);
-                inputs.push(TaskInput { partition: read, source, repartition: topic.1 });
+                let config = self.existing.get(&*topic.0).map(|found| &found.config);
+                let marked = config.is_some_and(|config| config.contains_key(PURGED));
+                let purged = topic.1.is_some() || marked;
+                inputs.push(TaskInput { partition: read, source, repartition: topic.1, purged });
             }
         }
         inputs.sort_by(|a, b| a.partition.cmp(&b.partition));
