@@ -19,6 +19,7 @@ pub use dsl::{
 pub use error::{BoxError, Error, Result};
 pub use processor::{Children, Counts, Incomplete};
 pub use record::{Headers, Record, RecordMetadata, TaskId, TopicPartition};
+pub use runtime::StreamsConfig;
 pub use serdes::{DefaultSerde, Key, NoKey, NullableKey};
 pub use time::{Window, Windowed, Windows};
 pub use topology::{AutoOffsetReset, Topology};
