@@ -9,6 +9,8 @@ mod record;
 mod runtime;
 pub mod serdes;
 mod state;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod time;
 mod topology;
 
@@ -19,7 +21,7 @@ pub use dsl::{
 pub use error::{BoxError, Error, Result};
 pub use processor::{Children, Counts, Incomplete};
 pub use record::{Headers, Record, RecordMetadata, TaskId, TopicPartition};
-pub use runtime::StreamsConfig;
+pub use runtime::{AtEnd, State, StreamsConfig};
 pub use serdes::{DefaultSerde, Key, NoKey, NullableKey};
 pub use time::{Window, Windowed, Windows};
 pub use topology::{AutoOffsetReset, Topology};

@@ -366,7 +366,9 @@ fn task_plan(process: &Process, id: TaskId, topics: &TaskTopics) -> Result<TaskP
         let name = TopicName::Repartition(spec.name.clone()).on_broker(&process.settings.application_id);
         process.plan.counts.get(&name).map(|count| (name, *count))
     });
-    Ok(TaskPlan { id, inputs, outputs: outputs.collect() })
+    let logged = sub.stores.iter().filter(|store| store.logged && !process.settings.is_exactly_once());
+    let changelogs = logged.map(|store| store.name.clone()).collect();
+    Ok(TaskPlan { id, inputs, outputs: outputs.collect(), changelogs })
 }
 
 fn input_kind(process: &Process, sub: &SubTopology, input: &TaskInput) -> Result<InputKind> {
