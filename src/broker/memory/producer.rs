@@ -254,11 +254,12 @@ impl Sender {
 
     /// What an answer changes once it is taken.
     fn learn(&mut self, told: Told) -> Acknowledged {
+        let committed = matches!(told, Told::Committed);
         match told {
             Told::Nothing => return Acknowledged::new(),
             Told::Flushed => return std::mem::take(&mut self.acknowledged),
-            Told::Initialised(ref identity) => {
-                self.who = identity.clone();
+            Told::Initialised(identity) => {
+                self.who = identity;
                 self.ready = true;
                 self.failure = None;
                 self.purge();
@@ -267,7 +268,7 @@ impl Sender {
         }
         (self.in_transaction, self.touched) = (false, false);
         let acknowledged = std::mem::take(&mut self.acknowledged);
-        if matches!(told, Told::Committed) { acknowledged } else { Acknowledged::new() }
+        if committed { acknowledged } else { Acknowledged::new() }
     }
 }
 
