@@ -11,6 +11,10 @@ pub mod time;
 mod topology;
 
 pub use error::{BoxError, Error, Result};
-pub use processor::{Children, Counts, Incomplete};
+pub use processor::{
+    Cancellable, Children, Counts, FixedKeyProcessor, FixedKeyProcessorContext, Incomplete, Processor,
+    ProcessorContext, PunctuationType,
+};
 pub use record::{Headers, Record, RecordMetadata, TaskId, TopicPartition};
-pub use topology::{AutoOffsetReset, Topology};
+pub use state::{KeyValueStore, StateStore, StoreBuilder, WindowStore};
+pub use topology::{AutoOffsetReset, StoreHandle, StoreSet, Topology};

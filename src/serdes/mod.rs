@@ -32,7 +32,7 @@ mod windowed_codec;
 
 pub(crate) use codec::{Codec, both, nullable_key, optional, present_key, unknown, writing};
 pub use keys::{Key, NoKey, NullableKey};
-pub(crate) use murmur2::partition_for;
+pub(crate) use murmur2::{murmur2, partition_for};
 pub use plain::{BigEndian, Bytes, Json, Nothing, Utf8};
 pub use windowed::{Known, KnowsEnd, NotKnown, WindowedSerde};
 pub(crate) use windowed_codec::{WindowForm, windowed};
