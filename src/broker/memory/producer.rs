@@ -81,40 +81,8 @@ impl Request for Ask {
     }
 }
 
-/// Appends in order until one is refused, which is then the first of `records`.
-pub(super) fn append_all(
-    state: &mut State,
-    who: &Identity,
-    records: &mut Vec<Outgoing>,
-    date: i64,
-    mut appended: impl FnMut(&crate::record::TopicPartition, i64),
-) -> Answer<()> {
-    let mut drain = records.drain(..);
-    let refused = drain.by_ref().find_map(|record| {
-        let target = record.target.clone();
-        match state.append(who, record, date) {
-            Ok(offset) => {
-                appended(&target, offset);
-                None
-            }
-            Err(refused) => Some(refused),
-        }
-    });
-    let Some((record, failure)) = refused else { return Ok(()) };
-    let rest: Vec<_> = drain.collect();
-    records.push(record);
-    records.extend(rest);
-    Err(failure)
-}
-
 impl Sender {
-    fn hand_over(
-        &mut self,
-        state: &mut State,
-        records: &mut Vec<Outgoing>,
-        now: i64,
-        date: i64,
-    ) -> Answer<()> {
+    fn hand_over(&mut self, state: &mut State, records: &mut Vec<Outgoing>, now: i64) -> Answer<()> {
         if !self.in_transaction && self.transactional_id.is_some() {
             return Err(fatal(
                 "a transactional producer sends inside a transaction only: begin it first".to_owned(),
@@ -125,22 +93,20 @@ impl Sender {
             && state.enter(&self.who, now, false)? == Entered::Yes
         {
             self.touched = true;
-            return append_all(state, &self.who, records, date, |target, offset| {
-                match self.acknowledged.get_mut(target) {
-                    Some(ranges) => push_offset(ranges, offset),
-                    None => push_offset(self.acknowledged.entry(target.clone()).or_default(), offset),
-                }
+            return state.append_all(&self.who, records, |target, offset| {
+                push_offset(self.acknowledged.entry(target).or_default(), offset);
             });
         }
         let taken = records.len().min(QUEUE_RECORDS.saturating_sub(self.waiting_records));
         self.enqueue(records.drain(..taken).collect());
-        self.deliver(state, now, date);
-        match records.is_empty() {
-            true => Ok(()),
-            false => {
-                Err(Failure::new(FailureKind::Retriable, format!("{QUEUE_RECORDS} records wait to be sent")))
-            }
+        self.deliver(state, now);
+        if !records.is_empty() {
+            return Err(Failure::new(
+                FailureKind::Retriable,
+                format!("{QUEUE_RECORDS} records wait to be sent"),
+            ));
         }
+        Ok(())
     }
 
     fn enqueue(&mut self, records: Vec<Outgoing>) {
@@ -152,7 +118,7 @@ impl Sender {
     }
 
     /// Sends what waits, in order, as far as it gets.
-    fn deliver(&mut self, state: &mut State, now: i64, date: i64) {
+    fn deliver(&mut self, state: &mut State, now: i64) {
         while let Some(batch) = self.waiting.front() {
             if !state.faults.reaches_with_records(&self.client) {
                 return;
@@ -169,7 +135,7 @@ impl Sender {
             match state.faults.take_loss(&self.client, Call::Produce) {
                 Some(Loss::Request) => return,
                 Some(Loss::Answer) => {
-                    state.produce(&self.who, batch, date);
+                    state.produce(&self.who, batch);
                     return;
                 }
                 Some(Loss::Delay) => {
@@ -181,7 +147,7 @@ impl Sender {
                 }
                 None => {}
             }
-            let (acknowledged, failure) = state.produce(&self.who, batch, date);
+            let (acknowledged, failure) = state.produce(&self.who, batch);
             for (target, ranges) in acknowledged {
                 let known = self.acknowledged.entry(target).or_default();
                 ranges.into_iter().flatten().for_each(|offset| push_offset(known, offset));
@@ -197,12 +163,12 @@ impl Sender {
         self.waiting_records = 0;
     }
 
-    fn attempt(&mut self, state: &mut State, ask: &Ask, now: i64, date: i64) -> Progress<Told> {
+    fn attempt(&mut self, state: &mut State, ask: &Ask, now: i64) -> Progress<Told> {
         match ask {
             Ask::Init => self.init(state),
-            Ask::Flush => self.flush(state, now, date),
+            Ask::Flush => self.flush(state, now),
             Ask::SendOffsets(offsets, from) => self.send_offsets(state, offsets, from, now),
-            Ask::Commit => self.commit(state, now, date),
+            Ask::Commit => self.commit(state, now),
             Ask::Abort => self.abort(state),
         }
     }
@@ -215,8 +181,8 @@ impl Sender {
         }
     }
 
-    fn flush(&mut self, state: &mut State, now: i64, date: i64) -> Progress<Told> {
-        self.deliver(state, now, date);
+    fn flush(&mut self, state: &mut State, now: i64) -> Progress<Told> {
+        self.deliver(state, now);
         if !self.waiting.is_empty() {
             return Progress::Wait;
         }
@@ -251,11 +217,11 @@ impl Sender {
         told(sent, |()| Told::Nothing)
     }
 
-    fn commit(&mut self, state: &mut State, now: i64, date: i64) -> Progress<Told> {
+    fn commit(&mut self, state: &mut State, now: i64) -> Progress<Told> {
         if !self.in_transaction {
             return Progress::Done(Err(fatal("there is no transaction to commit".to_owned())));
         }
-        self.deliver(state, now, date);
+        self.deliver(state, now);
         if !self.waiting.is_empty() {
             return Progress::Wait;
         }
@@ -342,11 +308,9 @@ impl MemoryProducer {
     }
 
     fn start(&mut self, ask: Ask) -> Ticket {
-        let date = self.log.date();
         let (mut state, now) = self.log.current();
         let reaches = state.faults.reaches(&self.sender.client);
-        let progress =
-            if reaches { self.sender.attempt(&mut state, &ask, now, date) } else { Progress::Wait };
+        let progress = if reaches { self.sender.attempt(&mut state, &ask, now) } else { Progress::Wait };
         self.calls.start(state.ticket(), ask, now + state.timeouts.request, progress)
     }
 }
@@ -380,9 +344,8 @@ impl Producer for MemoryProducer {
     }
 
     fn send_all(&mut self, records: &mut Vec<Outgoing>) -> Answer<()> {
-        let date = self.log.date();
         let (mut state, now) = self.log.current();
-        self.sender.hand_over(&mut state, records, now, date)
+        self.sender.hand_over(&mut state, records, now)
     }
 
     fn start_flush(&mut self) -> Ticket {
@@ -399,11 +362,10 @@ impl Producer for MemoryProducer {
     }
 
     fn poll(&mut self, ticket: Ticket) -> Option<Answer<Acknowledged>> {
-        let date = self.log.date();
         let (mut state, now) = self.log.current();
         let (calls, sender) = (&mut self.calls, &mut self.sender);
         let reaches = state.faults.reaches(&sender.client);
-        let answer = calls.poll(ticket, now, reaches, |ask| sender.attempt(&mut state, ask, now, date))?;
+        let answer = calls.poll(ticket, now, reaches, |ask| sender.attempt(&mut state, ask, now))?;
         Some(answer.map(|told| sender.learn(told)))
     }
 }

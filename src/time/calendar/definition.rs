@@ -64,7 +64,7 @@ impl Definition {
     }
 }
 
-const FORMAT: &str = "the format of calendar files is in the guide, under calendars";
+const FORMAT: &str = "the format is on the page `Calendar files` of the guide";
 
 /// Collects mistakes while it reads on.
 struct Reader {
@@ -149,16 +149,13 @@ impl Reader {
 
     fn years(&mut self, fields: &Fields) -> Option<(i32, i32)> {
         let node = self.required(fields, "years")?;
+        let year = |number: i64| i32::try_from(number).ok().filter(|year| YEARS.contains(year));
         if let Node::List(list) = node
-            && let [Node::Number(first), Node::Number(last)] = list.as_slice()
-            && let years = (*first as i32, *last as i32)
-            && f64::from(years.0) == *first
-            && f64::from(years.1) == *last
-            && years.0 <= years.1
-            && YEARS.contains(&years.0)
-            && YEARS.contains(&years.1)
+            && let [Node::Number(Some(first)), Node::Number(Some(last))] = list.as_slice()
+            && let (Some(first), Some(last)) = (year(*first), year(*last))
+            && first <= last
         {
-            return Some(years);
+            return Some((first, last));
         }
         let (first, last) = (YEARS.start(), YEARS.end());
         self.mistake("years", format!("years are `[first, last]`, inside {first} to {last}"));
@@ -246,7 +243,7 @@ impl Reader {
             match LocalSegment::parse(text) {
                 Ok(segment) => segments.push(segment),
                 Err(reason) => {
-                    self.mistake(&at, format!("`{text}` is not a segment such as `09:30-16:00`: {reason}"))
+                    self.mistake(&at, format!("`{text}` is not a segment such as `09:30-16:00`: {reason}"));
                 }
             }
         }

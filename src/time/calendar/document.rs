@@ -7,7 +7,8 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Node {
     Text(String),
-    Number(f64),
+    /// A whole number, or one that is not.
+    Number(Option<i64>),
     List(Vec<Node>),
     Object(Vec<(String, Node)>),
     /// `true`, `false` or `null`: nothing in a calendar is one.
@@ -45,13 +46,13 @@ impl<'de> Visitor<'de> for AnyNode {
         Ok(Node::Text(text.to_owned()))
     }
     fn visit_i64<E>(self, number: i64) -> Result<Node, E> {
-        Ok(Node::Number(number as f64))
+        Ok(Node::Number(Some(number)))
     }
     fn visit_u64<E>(self, number: u64) -> Result<Node, E> {
-        Ok(Node::Number(number as f64))
+        Ok(Node::Number(i64::try_from(number).ok()))
     }
-    fn visit_f64<E>(self, number: f64) -> Result<Node, E> {
-        Ok(Node::Number(number))
+    fn visit_f64<E>(self, _: f64) -> Result<Node, E> {
+        Ok(Node::Number(None))
     }
     fn visit_bool<E>(self, value: bool) -> Result<Node, E> {
         Ok(Node::Other(if value { "true" } else { "false" }))
@@ -71,15 +72,17 @@ impl<'de> Visitor<'de> for AnyNode {
         while let Some(entry) = entries.next_entry()? {
             fields.push(entry);
         }
-        Ok(number(&fields).map_or(Node::Object(fields), Node::Number))
+        Ok(number(&fields).unwrap_or(Node::Object(fields)))
     }
 }
 
 /// With its feature `arbitrary_precision`, which any crate of the program may turn on, `serde_json` gives a number as an
 /// object of one text.
-fn number(fields: &[(String, Node)]) -> Option<f64> {
+fn number(fields: &[(String, Node)]) -> Option<Node> {
     match fields {
-        [(field, Node::Text(digits))] if field == "$serde_json::private::Number" => digits.parse().ok(),
+        [(field, Node::Text(digits))] if field == "$serde_json::private::Number" => {
+            Some(Node::Number(digits.parse().ok()))
+        }
         _ => None,
     }
 }

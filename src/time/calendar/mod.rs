@@ -76,7 +76,7 @@ impl Calendar {
         ready::named(name)
     }
 
-    /// A calendar file; the format is in the guide. All its mistakes are told in one error.
+    /// A calendar file; the guide's page `Calendar files` has the format. All its mistakes are told in one error.
     ///
     /// ```
     /// use highwater::time::Calendar;
@@ -187,3 +187,6 @@ fn beyond(at: Timestamp) -> Error {
     Error::new(ErrorKind::Calendar, format!("{at} is beyond the dates that a calendar knows"))
         .help("is the timestamp in ms since 1970?")
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,7 +23,7 @@ pub(super) struct Sessions {
 }
 
 /// The days, weeks or months that are known as a whole, by start.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Periods {
     windows: Vec<Window>,
     /// One that may start at or before this is not known as a whole.
@@ -49,8 +49,7 @@ impl Sessions {
         }
         let covered = covered(definition, &dates)
             .ok_or_else(|| wrong(definition, "its first or last day does not exist in its zone"))?;
-        let mut days = Periods::default();
-        days.windows = dates.iter().filter_map(TradeDate::session).collect();
+        let days = Periods { windows: dates.iter().filter_map(TradeDate::session).collect(), unknown: None };
         Ok(Self {
             name: definition.name.clone(),
             years: definition.years,
