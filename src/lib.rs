@@ -6,6 +6,7 @@ mod dsl;
 mod error;
 mod processor;
 mod record;
+mod runtime;
 pub mod serdes;
 mod state;
 pub mod time;
@@ -16,8 +17,12 @@ pub use dsl::{
     RollUpKStream, Split, StreamsBuilder, Suppressed, TimeWindowedKStream, WindowedKey,
 };
 pub use error::{BoxError, Error, Result};
-pub use processor::{Children, Counts, Incomplete};
+pub use processor::{
+    Cancellable, Children, Counts, FixedKeyProcessor, FixedKeyProcessorContext, Incomplete, Processor,
+    ProcessorContext, PunctuationType,
+};
 pub use record::{Headers, Record, RecordMetadata, TaskId, TopicPartition};
 pub use serdes::{DefaultSerde, Key, NoKey, NullableKey};
+pub use state::{KeyValueStore, StateStore, StoreBuilder, WindowStore};
 pub use time::{Window, Windowed, Windows};
-pub use topology::{AutoOffsetReset, Topology};
+pub use topology::{AutoOffsetReset, StoreHandle, StoreSet, Topology};

@@ -4,12 +4,15 @@
 //! in-memory log and the Kafka client promise the same, and pass the same contract suite.
 //! Positions step over transaction markers and aborted batches; an offset of a record is never used as progress.
 
+#[cfg(test)]
+mod contract;
 pub(crate) mod memory;
 
 use crate::record::{Headers, TopicPartition};
 use crate::time::Timestamp;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 
 /// Bytes of a record, shared between the log and its readers.
 pub(crate) type Bytes = std::sync::Arc<[u8]>;
@@ -95,6 +98,9 @@ pub(crate) struct CommittedOffset {
 /// Positions of several partitions.
 pub(crate) type Offsets = BTreeMap<TopicPartition, CommittedOffset>;
 
+/// Offsets of acknowledged records, per partition as ascending ranges: bounded by the gaps, not by the records.
+pub(crate) type Acknowledged = BTreeMap<TopicPartition, Vec<Range<i64>>>;
+
 /// Who a member is in its group, read at the moment of a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct GroupMetadata {
@@ -111,6 +117,7 @@ pub(crate) enum GroupEvent {
     /// All partitions that are owned from now on, in the new generation (eager: nothing is owned before it).
     Assigned(Vec<TopicPartition>),
     /// Give everything back; acknowledged by `acknowledge_revocation`, until which the group waits (to a deadline).
+    /// Between two `Assigned` there is always a `Revoked` or a `Lost`, even if nothing was owned.
     Revoked,
     /// The group went on without this member: no commit will be accepted. Nothing is to be acknowledged.
     Lost,
@@ -123,8 +130,8 @@ pub(crate) struct Fetched {
 }
 
 /// A member of a consumer group that reads its partitions read-committed.
-pub(crate) trait Consumer {
-    /// Joins the group (again) with these topics.
+pub(crate) trait Consumer: Send {
+    /// Joins the group (again) with these topics; what is owned is given back first (`Revoked`).
     fn subscribe(&mut self, topics: &[String]);
     /// The next thing that happened to the membership. Also sends the heartbeat: a member that does not call this
     /// for a session timeout is evicted.
@@ -145,21 +152,26 @@ pub(crate) trait Consumer {
 }
 
 /// An idempotent producer, transactional if it was made with an id. Records of one partition keep their order.
-pub(crate) trait Producer {
+pub(crate) trait Producer: Send {
     /// Registers the transactional id: fences older producers and resolves their dangling transaction.
     fn start_init(&mut self) -> Ticket;
     /// Local; a transactional producer sends only inside a transaction.
     fn begin(&mut self) -> Answer<()>;
     /// Hands a record over; `Retriable`: the queue is full, the record was not taken.
     fn send(&mut self, record: Outgoing) -> Answer<()>;
-    /// Answered when every record handed over before is acknowledged; the answer has the offsets of the records
-    /// that were sent since the last flush, in order of sending.
+    /// Hands records over in order, in one piece where that is cheaper, and removes them from `records`. After a
+    /// failure the first one left is the one that was refused.
+    fn send_all(&mut self, records: &mut Vec<Outgoing>) -> Answer<()>;
+    /// Answered when every record handed over before is acknowledged, with the offsets of those that were not told
+    /// before; with the first failure if one was refused after it had been handed over.
     fn start_flush(&mut self) -> Ticket;
     /// Sends positions into the open transaction. An empty list is refused.
     fn start_send_offsets(&mut self, offsets: Offsets, group: GroupMetadata) -> Ticket;
+    /// Flushes, then commits. May be called again after `Unknown`: the same request twice is one commit.
     fn start_commit(&mut self) -> Ticket;
     fn start_abort(&mut self) -> Ticket;
-    fn poll(&mut self, ticket: Ticket) -> Option<Answer<Vec<(TopicPartition, i64)>>>;
+    /// The offsets are those of a flush or of a commit, and empty for other calls.
+    fn poll(&mut self, ticket: Ticket) -> Option<Answer<Acknowledged>>;
 }
 
 /// A topic to be made.
@@ -179,8 +191,8 @@ pub(crate) struct LogBounds {
 }
 
 /// Questions, restore reads and administration, beside the group.
-pub(crate) trait Admin {
-    /// Topics by name with their partition counts and configuration; missing ones are left out.
+pub(crate) trait Admin: Send {
+    /// Topics by name with their partition counts and configuration; missing ones are left out. None named: all.
     fn start_describe(&mut self, topics: Vec<String>) -> Ticket;
     fn poll_describe(&mut self, ticket: Ticket) -> Option<Answer<BTreeMap<String, NewTopic>>>;
     /// An existing topic is no failure.
@@ -191,6 +203,9 @@ pub(crate) trait Admin {
     /// With require-stable: unanswered (retriable at its deadline) while a transaction with offsets is open.
     fn start_committed(&mut self, group: &str, partitions: Vec<TopicPartition>) -> Ticket;
     fn poll_committed(&mut self, ticket: Ticket) -> Option<Answer<Offsets>>;
+    /// Per partition the offset of the first record at or after a time, or the log end if there is none.
+    fn start_offsets_for_times(&mut self, times: BTreeMap<TopicPartition, Timestamp>) -> Ticket;
+    fn poll_offsets_for_times(&mut self, ticket: Ticket) -> Option<Answer<BTreeMap<TopicPartition, i64>>>;
     /// Deletes records before the offsets. Fire and forget: a failure is repeated by the next call.
     fn delete_records(&mut self, before: &BTreeMap<TopicPartition, i64>);
     /// Reads a partition from an offset: the records, and the position to go on at.
@@ -204,7 +219,7 @@ pub(crate) trait Admin {
 }
 
 /// Makes the client objects of one process.
-pub(crate) trait Client {
+pub(crate) trait Client: Send + Sync {
     fn consumer(&self, group: &str, member_name: &str) -> Box<dyn Consumer>;
     /// With an id it is transactional.
     fn producer(&self, transactional_id: Option<&str>) -> Box<dyn Producer>;

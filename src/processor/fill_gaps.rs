@@ -240,6 +240,7 @@ impl<K: Clone + Eq + Hash + 'static, A> FillGaps<K, A> {
             filler.quiet = Some(quiet);
             filler.last_end = filler.last_end.max(slot.window.end);
             filler.last_record = filler.last_record.max(record.unwrap_or(Timestamp(0)));
+            filler.forgotten &= record.is_none();
             filler.forgotten && filler.open.is_empty()
         })?;
         if gone {
@@ -294,7 +295,10 @@ impl<K: Clone + Eq + Hash + 'static, A> FillGaps<K, A> {
             let key = first.get().clone();
             let at = first.key().0;
             let empty = self.update(&key, at, |filler| {
-                filler.forgotten = true;
+                // Records that came after this moment open slots of a key that nobody knows.
+                let shows = filler.open.iter().any(|slot| !slot.real);
+                filler.forgotten = shows;
+                filler.quiet.take_if(|_| !shows);
                 filler.open.is_empty()
             })?;
             if empty { self.drop_key(&key)? } else { self.schedule(cx, &key)? }
@@ -322,9 +326,14 @@ impl<K: Clone + Eq + Hash + 'static, A> TableSink<Windowed<K>, A> for FillGaps<K
     fn opened(&mut self, cx: &mut Cx<'_>, slot: &Windowed<K>) -> Result<()> {
         let at = cx.timestamp;
         let keep = self.outputs.needs_old();
+        let (time, forget_after) = (self.spec.time.at(cx.judge), self.spec.forget_after);
         let shown = self.update(&slot.key, at, |filler| {
-            filler.last_record = filler.last_record.max(at);
-            filler.forgotten = false;
+            // A record that is itself what moves the time past the key's end comes after it.
+            let over =
+                filler.quiet.is_some() && forget_after.is_some_and(|d| filler.last_record.plus(d) <= time);
+            if !over && !filler.forgotten {
+                filler.last_record = filler.last_record.max(at);
+            }
             match filler.slot(slot.window) {
                 Some(open) => {
                     open.real = true;
