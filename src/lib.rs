@@ -9,6 +9,8 @@ mod record;
 mod runtime;
 pub mod serdes;
 mod state;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod time;
 mod topology;
 
@@ -22,6 +24,7 @@ pub use processor::{
     ProcessorContext, PunctuationType,
 };
 pub use record::{Headers, Record, RecordMetadata, TaskId, TopicPartition};
+pub use runtime::{AtEnd, State, StreamsConfig};
 pub use serdes::{DefaultSerde, Key, NoKey, NullableKey};
 pub use state::{KeyValueStore, StateStore, StoreBuilder, WindowStore};
 pub use time::{Window, Windowed, Windows};

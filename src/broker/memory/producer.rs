@@ -53,14 +53,15 @@ enum Ask {
     Abort,
 }
 
-/// What a call was told.
+/// What a call was told. What was acknowledged meanwhile is told when the answer is taken: an answer that is never
+/// taken must not take it along.
 #[derive(Debug)]
 enum Told {
     Initialised(Identity),
-    Acknowledged(Acknowledged),
     Nothing,
-    /// The transaction ended; with what was acknowledged in it, if it was committed.
-    Ended(Acknowledged),
+    Flushed,
+    Committed,
+    Aborted,
 }
 
 impl Request for Ask {
@@ -84,9 +85,7 @@ impl Request for Ask {
 impl Sender {
     fn hand_over(&mut self, state: &mut State, records: &mut Vec<Outgoing>, now: i64) -> Answer<()> {
         if !self.in_transaction && self.transactional_id.is_some() {
-            return Err(fatal(
-                "a transactional producer sends inside a transaction only: begin it first".to_owned(),
-            ));
+            return Err(fatal("a transactional producer sends inside a transaction only".to_owned()));
         }
         if self.waiting.is_empty()
             && state.faults.delivers(&self.client)
@@ -101,10 +100,8 @@ impl Sender {
         self.enqueue(records.drain(..taken).collect());
         self.deliver(state, now);
         if !records.is_empty() {
-            return Err(Failure::new(
-                FailureKind::Retriable,
-                format!("{QUEUE_RECORDS} records wait to be sent"),
-            ));
+            let text = format!("{QUEUE_RECORDS} records wait to be sent");
+            return Err(Failure::new(FailureKind::Retriable, text));
         }
         Ok(())
     }
@@ -187,7 +184,7 @@ impl Sender {
             return Progress::Wait;
         }
         match self.failure.clone() {
-            None => Progress::Done(Ok(Told::Acknowledged(std::mem::take(&mut self.acknowledged)))),
+            None => Progress::Done(Ok(Told::Flushed)),
             Some(failure) => {
                 // Inside a transaction it stands until the abort.
                 if self.transactional_id.is_none() {
@@ -246,35 +243,32 @@ impl Sender {
     }
 
     fn end(&mut self, state: &mut State, commit: bool) -> Progress<Told> {
-        let acknowledged = self.acknowledged.clone();
+        let ended = if commit { Told::Committed } else { Told::Aborted };
         if !self.touched {
-            return Progress::Done(Ok(Told::Ended(acknowledged)));
+            return Progress::Done(Ok(ended));
         }
         let late = || Late::EndTransaction { who: self.who.clone(), commit };
-        let ended = state
-            .pass(&self.client, Call::EndTransaction, late, |state| state.end_transaction(&self.who, commit));
-        told(ended, |()| Told::Ended(if commit { acknowledged } else { Acknowledged::new() }))
+        let arrive = |state: &mut State| state.end_transaction(&self.who, commit);
+        told(state.pass(&self.client, Call::EndTransaction, late, arrive), |()| ended)
     }
 
     /// What an answer changes once it is taken.
     fn learn(&mut self, told: Told) -> Acknowledged {
+        let committed = matches!(told, Told::Committed);
         match told {
-            Told::Nothing => Acknowledged::new(),
-            Told::Acknowledged(acknowledged) => acknowledged,
+            Told::Nothing => return Acknowledged::new(),
+            Told::Flushed => return std::mem::take(&mut self.acknowledged),
             Told::Initialised(identity) => {
                 self.who = identity;
                 self.ready = true;
-                (self.in_transaction, self.touched, self.failure) = (false, false, None);
-                self.acknowledged.clear();
+                self.failure = None;
                 self.purge();
-                Acknowledged::new()
             }
-            Told::Ended(acknowledged) => {
-                (self.in_transaction, self.touched) = (false, false);
-                self.acknowledged.clear();
-                acknowledged
-            }
+            Told::Committed | Told::Aborted => {}
         }
+        (self.in_transaction, self.touched) = (false, false);
+        let acknowledged = std::mem::take(&mut self.acknowledged);
+        if committed { acknowledged } else { Acknowledged::new() }
     }
 }
 

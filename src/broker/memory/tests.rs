@@ -59,6 +59,7 @@ impl Harness for MemoryHarness {
     }
 }
 
+mod exactly_once;
 mod faults;
 mod memory;
 mod model;

@@ -301,3 +301,17 @@ fn a_record_refused_after_it_was_taken_fails_the_flush_and_the_transaction() {
     answer(&world, &mut *writer, ticket).expect("abort");
     assert_eq!(committed_values(&world), ["b"]);
 }
+
+#[test]
+fn what_a_lost_flush_would_have_told_is_told_by_the_next() {
+    let (world, log) = with_topic(&[]);
+    let mut writer = world.client("a").producer(None);
+    writer.send(record(&log, "k", Some("a"))).expect("send");
+    let lost = writer.start_flush();
+    world.log.outage(true);
+    world.pass(TIMEOUTS.request);
+    refused(FailureKind::Retriable, writer.poll(lost).expect("timed out"));
+    writer.send(record(&log, "k", Some("b"))).expect("taken");
+    world.log.outage(false);
+    assert_eq!(numbers(&flush(&world, &mut *writer), &log), [0, 1]);
+}
