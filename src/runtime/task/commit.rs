@@ -49,12 +49,13 @@ impl Task {
 
     /// Positions of **all** inputs with their metadata; `changelogs`: by store, the offset after the last record.
     pub(crate) fn commit_offsets(&self, commit_id: u64, changelogs: &[(Arc<str>, i64)]) -> Offsets {
-        let closed = self.closed_bounds();
+        let (closed, advance) = (self.closed_bounds(), self.handed.unfinished(self.watermark));
         let committed = |(at, partition): (usize, &TopicPartition)| {
             let mut metadata = OffsetMetadata::new(self.group.partition_time(at))
                 .with_watermark(self.input_watermark(at))
                 .with_commit_id(commit_id);
             if self.group.is_first(at) {
+                metadata = metadata.with_advance(advance);
                 metadata = closed.iter().fold(metadata, |m, (store, bound)| m.with_closed(store, *bound));
                 metadata =
                     changelogs.iter().fold(metadata, |m, (store, next)| m.with_changelog(store, *next));
@@ -79,6 +80,7 @@ impl Task {
         TaskCheckpoint {
             inputs: self.partitions().enumerate().map(input).collect(),
             closed: self.closed_bounds(),
+            advance: self.handed.unfinished(self.watermark),
         }
     }
 
