@@ -1,5 +1,6 @@
 //! What a commit takes from a task, and what its markers tell the tasks below.
 
+use super::input::InputWatermark;
 use super::{InputCheckpoint, Task, TaskCheckpoint};
 use crate::broker::{CommittedOffset, Offsets, Outgoing};
 use crate::record::TopicPartition;
@@ -60,7 +61,7 @@ impl Task {
                 metadata =
                     changelogs.iter().fold(metadata, |m, (store, next)| m.with_changelog(store, *next));
             }
-            metadata.heard = self.watermarks.get(at).and_then(|input| input.heard());
+            metadata.heard = self.watermarks.get(at).and_then(InputWatermark::heard);
             let metadata = metadata.encode(self.settings.metadata_max_bytes);
             (partition.clone(), CommittedOffset { offset: self.group.handled(at), metadata })
         };
@@ -75,7 +76,7 @@ impl Task {
             position: self.group.handled(at),
             partition_time: self.group.partition_time(at),
             watermark: self.input_watermark(at),
-            heard: self.watermarks.get(at).and_then(|input| input.heard()),
+            heard: self.watermarks.get(at).and_then(InputWatermark::heard),
         };
         TaskCheckpoint {
             inputs: self.partitions().enumerate().map(input).collect(),
@@ -85,7 +86,7 @@ impl Task {
     }
 
     fn input_watermark(&self, at: usize) -> Timestamp {
-        self.watermarks.get(at).map_or(Timestamp::MIN, |input| input.watermark())
+        self.watermarks.get(at).map_or(Timestamp::MIN, InputWatermark::watermark)
     }
 
     /// How far each node came, which in the middle of an advance differs; never less than was saved before, so that a

@@ -77,7 +77,9 @@ fn either_copy_of_the_watermark_is_enough() {
     let mut running = setup.start();
     running.feed(&[(0, "a", 1, 3), (1, "b", 1, 40)], 0);
     let mut offsets = running.commit(0);
-    offsets.values_mut().for_each(|committed| committed.metadata = "something else".to_owned());
+    for committed in offsets.values_mut() {
+        committed.metadata = "something else".to_owned();
+    }
     let mut next = setup.start_at(&offsets, 0);
     assert_eq!(next.task.watermark(), Timestamp(40));
     next.taken();

@@ -20,6 +20,7 @@ use crate::serdes::{BigEndian, Codec, Utf8, WindowForm, both, windowed};
 use crate::state::{Batch, Disk, Entry, MemoryDisk, SharedBackend, StoreChange, Table};
 use crate::time::{NodeTime, TimeWindows, Timestamp, Windowed, Windows, milliseconds as ms};
 use std::cell::RefCell;
+use std::hash::Hash;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -138,94 +139,27 @@ impl Setup {
     }
 
     fn graph(&self, backend: &SharedBackend, names: &[Arc<str>; 3]) -> TaskGraph {
-        let to = |name| -> Edge<Windowed<String>, i64> { shared(Log(self.log.clone(), name)) };
-        let (key, number) = (both::<String>(Utf8), both::<i64>(BigEndian));
-        let windows = |size| TimeWindows::of_size(ms(size)).grace(ms(5));
-        let window_key = |size| windowed(key.clone(), WindowForm::StartSequence(ms(size)));
-        let name = |at: usize| (names[at].clone(), backend.clone(), at);
-
-        let (store, b, index) = name(2);
-        let hours_store =
-            shared(Table::new(store, (window_key(30), Rolled::codec(number.clone())), b, index, 1 << 20));
-        let hours_final = shared(SuppressFinal(TableOutputs(vec![shared(ToStream(Outputs(vec![to("H")])))])));
-        let hours = shared(RollUp::<String, i64, i64>::new(
-            RollUpSpec {
-                node: "hours".into(),
-                parents: Arc::new(windows(30)),
-                children: Some(Arc::new(windows(10))),
-                incomplete: Incomplete::Emit,
-                time: NodeTime::IDENTITY,
-                retention: self.retention,
-                key: key.clone(),
-                init: Arc::new(|| 0),
-                absorb: Arc::new(|_, child, sum, _| {
-                    *sum += child;
-                    Ok(())
-                }),
-                max_pending: 1 << 20,
-            },
-            hours_store.clone(),
-            RollUpOutputs {
-                table: TableOutputs(vec![hours_final]),
-                late: Outputs(vec![to("hlate")]),
-                outside: Outputs(vec![]),
-            },
-        ));
-
-        let minutes_final = shared(ToStream(Outputs(vec![to("M"), hours.clone()])));
-        let suppressed: TableEdge<Windowed<String>, i64> =
-            shared(SuppressFinal(TableOutputs(vec![minutes_final])));
-        let live: TableEdge<Windowed<String>, i64> = shared(ToStream(Outputs(vec![to("m")])));
-        let below = if self.live { vec![live, suppressed] } else { vec![suppressed] };
-        let (store, b, index) = name(1);
-        let known_store =
-            shared(Table::new(store, (key.clone(), Filler::codec(number.clone())), b, index, 1 << 20));
-        let filler = shared(FillGaps::<String, i64>::new(
-            FillGapsSpec {
-                node: "fill".into(),
-                windows: Arc::new(windows(10)),
-                time: NodeTime::IDENTITY,
-                quiet: Arc::new(|last| last % 1000 + 1000),
-                every: ms(3),
-                jitter: ms(4),
-                forget_after: Some(ms(200)),
-                key: key.clone(),
-                value: number.clone(),
-            },
-            known_store.clone(),
-            TableOutputs(below.clone()),
-        ));
-        let (store, b, index) = name(0);
-        let minutes_store = shared(Table::new(store, (window_key(10), number.clone()), b, index, 1 << 20));
-        let minutes = shared(WindowAggregate::new(
-            WindowAggregateSpec {
-                node: "minutes".into(),
-                windows: Arc::new(windows(10)),
-                time: NodeTime::IDENTITY,
-                retention: self.retention,
-                key: key.clone(),
-                apply: Arc::new(|_, value, _, sum| match value {
-                    -13 => Err("thirteen".into()),
-                    -66 => panic!("sixty-six"),
-                    value => {
-                        *sum.get_or_insert(0) += value;
-                        Ok(())
-                    }
-                }),
-                view: |sum| Some(sum),
-                max_pending: 1 << 20,
-            },
-            minutes_store.clone(),
-            WindowOutputs {
-                table: TableOutputs(if self.fill { vec![filler.clone()] } else { below }),
-                late: Outputs(vec![to("late")]),
-                outside: Outputs(vec![]),
-            },
-        ));
+        let hours_key = windowed(text(), WindowForm::StartSequence(ms(30)));
+        let hours_store = table(backend, names, 2, (hours_key, Rolled::codec(number())));
+        let hours = shared(self.hours(hours_store.clone()));
+        let finals = shared(ToStream(Outputs(vec![self.to("M"), hours.clone()])));
+        let mut below: Vec<TableEdge<Windowed<String>, i64>> = Vec::new();
+        if self.live {
+            below.push(shared(ToStream(Outputs(vec![self.to("m")]))));
+        }
+        below.push(shared(SuppressFinal(TableOutputs(vec![finals]))));
+        let known_store = table(backend, names, 1, (text(), Filler::codec(number())));
+        let filler = shared(filler(known_store.clone(), TableOutputs(below.clone())));
+        if self.fill {
+            below = vec![filler.clone()];
+        }
+        let minutes_key = windowed(text(), WindowForm::StartSequence(ms(10)));
+        let minutes_store = table(backend, names, 0, (minutes_key, number()));
+        let minutes = shared(self.minutes(minutes_store.clone(), TableOutputs(below)));
         let source = Source {
             node: "ticks-source".into(),
-            key,
-            value: number,
+            key: text(),
+            value: number(),
             extract: None,
             slots: Vec::new(),
             outputs: Outputs(vec![minutes.clone()]),
@@ -240,6 +174,94 @@ impl Setup {
             stores: vec![minutes_store, known_store, hours_store],
         }
     }
+
+    fn to(&self, name: &'static str) -> Edge<Windowed<String>, i64> {
+        shared(Log(self.log.clone(), name))
+    }
+
+    fn minutes(
+        &self,
+        store: Shared<Table<Windowed<String>, i64>>,
+        below: TableOutputs<Windowed<String>, i64>,
+    ) -> WindowAggregate<String, i64, i64, i64> {
+        let spec = WindowAggregateSpec {
+            node: "minutes".into(),
+            windows: windows(10),
+            time: NodeTime::IDENTITY,
+            retention: self.retention,
+            key: text(),
+            apply: Arc::new(|_, value, _, sum| match value {
+                -13 => Err("thirteen".into()),
+                -66 => panic!("sixty-six"),
+                value => {
+                    *sum.get_or_insert(0) += value;
+                    Ok(())
+                }
+            }),
+            view: |sum| Some(sum),
+            max_pending: 1 << 20,
+        };
+        let late = Outputs(vec![self.to("late")]);
+        WindowAggregate::new(spec, store, WindowOutputs { table: below, late, outside: Outputs(vec![]) })
+    }
+
+    fn hours(&self, store: Shared<Table<Windowed<String>, Rolled<i64>>>) -> RollUp<String, i64, i64> {
+        let spec = RollUpSpec {
+            node: "hours".into(),
+            parents: windows(30),
+            children: Some(windows(10)),
+            incomplete: Incomplete::Emit,
+            time: NodeTime::IDENTITY,
+            retention: self.retention,
+            key: text(),
+            init: Arc::new(|| 0),
+            absorb: Arc::new(|_, child, sum, _| {
+                *sum += child;
+                Ok(())
+            }),
+            max_pending: 1 << 20,
+        };
+        let finals = shared(SuppressFinal(TableOutputs(vec![shared(ToStream(Outputs(vec![self.to("H")])))])));
+        let late = Outputs(vec![self.to("hlate")]);
+        let outputs = RollUpOutputs { table: TableOutputs(vec![finals]), late, outside: Outputs(vec![]) };
+        RollUp::new(spec, store, outputs)
+    }
+}
+
+fn filler(
+    store: Shared<Table<String, Filler<i64>>>,
+    below: TableOutputs<Windowed<String>, i64>,
+) -> FillGaps<String, i64> {
+    let spec = FillGapsSpec {
+        node: "fill".into(),
+        windows: windows(10),
+        time: NodeTime::IDENTITY,
+        quiet: Arc::new(|last| last % 1000 + 1000),
+        every: ms(3),
+        jitter: ms(4),
+        forget_after: Some(ms(200)),
+        key: text(),
+        value: number(),
+    };
+    FillGaps::new(spec, store, below)
+}
+
+fn text() -> Arc<dyn Codec<String>> {
+    both(Utf8)
+}
+fn number() -> Arc<dyn Codec<i64>> {
+    both(BigEndian)
+}
+fn windows(size: u64) -> Arc<dyn Windows<String>> {
+    Arc::new(TimeWindows::of_size(ms(size)).grace(ms(5)))
+}
+fn table<K: Clone + Eq + Hash, V>(
+    backend: &SharedBackend,
+    names: &[Arc<str>; 3],
+    at: usize,
+    codecs: (Arc<dyn Codec<K>>, Arc<dyn Codec<V>>),
+) -> Shared<Table<K, V>> {
+    shared(Table::new(names[at].clone(), codecs, backend.clone(), at, 1 << 20))
 }
 
 impl Running {
@@ -291,7 +313,9 @@ impl Running {
     /// Answers every question that is due with this log end.
     pub(super) fn answer(&mut self, now: i64, end: i64) -> usize {
         let questions = self.task.questions(at(now));
-        questions.iter().for_each(|question| self.task.answered(question, Timestamp(now), end));
+        for question in &questions {
+            self.task.answered(question, Timestamp(now), end);
+        }
         questions.len()
     }
 }
