@@ -12,7 +12,7 @@ pub mod time;
 mod topology;
 
 pub use error::{BoxError, Error, Result};
-pub use processor::Counts;
+pub use processor::{Children, Counts, Incomplete};
 pub use record::{Headers, Record, RecordMetadata, TaskId, TopicPartition};
-pub use runtime::StreamsConfig;
-pub use topology::AutoOffsetReset;
+pub use runtime::{AtEnd, CommitPoint, State, StreamsConfig};
+pub use topology::{AutoOffsetReset, Topology};

@@ -3,11 +3,35 @@
 //! A node is shared by `Rc<RefCell<_>>`: its parents hold it as a [`Sink`] of their output type, the task holds it as a
 //! [`Node`] to tell it the time. Data flows strictly downwards, so no node is ever borrowed twice.
 
+mod aggregate;
+mod fill_gaps;
+mod filler;
+mod live_table;
+mod open_windows;
+mod roll_up;
+mod rolled;
 mod source;
 mod stateless;
+mod suppress;
+mod table;
+mod window_aggregate;
+mod window_table;
 
-pub(crate) use source::{Decoded, Input, SinkNode, Source, Topics};
-pub(crate) use stateless::{Branches, FlatMap, Map, Pass};
+pub(crate) use aggregate::{Aggregate, Apply};
+pub(crate) use fill_gaps::{FillGaps, FillGapsSpec};
+pub(crate) use filler::Filler;
+pub(crate) use live_table::View;
+pub use roll_up::Incomplete;
+pub(crate) use roll_up::{Absorb, RollUp, RollUpOutputs, RollUpSpec};
+pub use rolled::Children;
+pub(crate) use rolled::{Rolled, read_varint, write_varint};
+pub(crate) use source::{Decoded, Extract, Input, Partitioner, SinkNode, Source, Topics};
+pub(crate) use stateless::{Branches, Pass, Predicate, SkipNulls, Stage, Stateless};
+pub(crate) use suppress::{
+    BufferBound, Buffered, BufferedCodec, SuppressFinal, SuppressTime, SuppressTimeSpec,
+};
+pub(crate) use table::{FilterTable, MapTable, Raw, RawCodec, ToChangelog, ToStream, ToTable};
+pub(crate) use window_aggregate::{WindowAggregate, WindowAggregateSpec, WindowOutputs};
 
 use crate::broker::Outgoing;
 use crate::error::Result;
@@ -137,6 +161,9 @@ pub(crate) type TableEdge<K, V> = Rc<RefCell<dyn TableSink<K, V>>>;
 pub(crate) struct Outputs<K, V>(pub(crate) Vec<Edge<K, V>>);
 
 impl<K, V> Outputs<K, V> {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
     #[inline]
     pub(crate) fn forward(&self, cx: &mut Cx<'_>, key: &K, value: &V) -> Result<()> {
         for child in &self.0 {
@@ -150,6 +177,9 @@ impl<K, V> Outputs<K, V> {
 pub(crate) struct TableOutputs<K, V>(pub(crate) Vec<TableEdge<K, V>>);
 
 impl<K, V> TableOutputs<K, V> {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
     pub(crate) fn opened(&self, cx: &mut Cx<'_>, key: &K) -> Result<()> {
         self.0.iter().try_for_each(|child| child.borrow_mut().opened(cx, key))
     }
@@ -235,3 +265,6 @@ pub(crate) struct TaskGraph {
     /// One per store of the sub-topology, in its order.
     pub(crate) stores: Vec<SharedStore>,
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,7 +37,7 @@ pub(crate) enum Decoded {
 
 /// A source node: the serdes and the timestamp extractor of `Consumed`.
 pub(crate) struct Source<K, V> {
-    pub(crate) node: String,
+    pub(crate) node: Arc<str>,
     pub(crate) key: Arc<dyn Codec<K>>,
     pub(crate) value: Arc<dyn Codec<V>>,
     pub(crate) extract: Option<Extract<K, V>>,
@@ -46,7 +46,7 @@ pub(crate) struct Source<K, V> {
 }
 
 impl<K, V> Source<K, V> {
-    fn undecodable(&self, part: &str, bytes: Option<&[u8]>, error: BoxError) -> Error {
+    fn undecodable(&self, part: &str, serde: String, bytes: Option<&[u8]>, error: BoxError) -> Error {
         let payload = match bytes {
             None => "null".to_owned(),
             Some(bytes) => {
@@ -55,6 +55,7 @@ impl<K, V> Source<K, V> {
             }
         };
         Error::new(ErrorKind::Deserialization, format!("cannot deserialize {part} at source `{}`", self.node))
+            .with("serde", serde)
             .with("payload", payload)
             .cause(error)
             .with("action", "fail; the offset was not committed")
@@ -70,8 +71,8 @@ impl<K, V> Input for Source<K, V> {
         now: Timestamp,
     ) -> Result<Decoded> {
         let (key, value) = (record.key.as_deref(), record.value.as_deref());
-        let k = self.key.read(key).map_err(|e| self.undecodable("key", key, e))?;
-        let v = self.value.read(value).map_err(|e| self.undecodable("value", value, e))?;
+        let k = self.key.read(key).map_err(|e| self.undecodable("key", self.key.describe(), key, e))?;
+        let v = self.value.read(value).map_err(|e| self.undecodable("value", self.value.describe(), value, e))?;
         let at = match &self.extract {
             Some(extract) => extract(&k, &v, record.timestamp, partition_time, now),
             None => record.timestamp,
@@ -116,13 +117,11 @@ pub(crate) type Partitioner<K, V> = Arc<dyn Fn(&K, &V, u32) -> u32 + Send + Sync
 
 /// A sink node.
 pub(crate) struct SinkNode<K, V> {
-    pub(crate) node: String,
+    pub(crate) node: Arc<str>,
     pub(crate) key: Arc<dyn Codec<K>>,
     pub(crate) value: Arc<dyn Codec<V>>,
     pub(crate) topics: Topics<K, V>,
     pub(crate) partitioner: Option<Partitioner<K, V>>,
-    /// The part of the key that decides the partition, if it is not the whole: a windowed key's own key.
-    pub(crate) key_prefix: Option<Arc<dyn Fn(&K, &mut Vec<u8>) -> Result<(), BoxError> + Send + Sync>>,
     pub(crate) counts: Arc<PartitionCounts>,
     /// Records without a key go round.
     pub(crate) round: u32,
@@ -168,13 +167,8 @@ impl<K, V> SinkNode<K, V> {
             self.round = (self.round + 1) % partitions.max(1);
             return Ok(self.round);
         };
-        let Some(prefix) = &self.key_prefix else { return Ok(partition_for(bytes, partitions)) };
-        self.scratch.clear();
-        prefix(key, &mut self.scratch).map_err(|e| {
-            Error::new(ErrorKind::Production, format!("cannot serialize key at sink `{}`", self.node))
-                .cause(e)
-        })?;
-        Ok(partition_for(&self.scratch, partitions))
+        // All windows of a key go where the key goes.
+        Ok(partition_for(self.key.partition_key(bytes), partitions))
     }
 }
 

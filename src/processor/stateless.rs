@@ -1,4 +1,7 @@
 //! Operators without state: each calls a closure and forwards.
+//!
+//! One node serves them all: the closure is given what it forwards to and is known by its type, so a `map_values` is the
+//! user's closure, inlined, and a call per child; nothing is allocated for a record.
 
 use super::{Cx, Edge, Outputs, Sink};
 use crate::error::{BoxError, Error, ErrorKind, Result};
@@ -13,46 +16,39 @@ pub(crate) fn failed(cx: &Cx<'_>, node: &str, error: impl Into<BoxError>) -> Err
         .with("action", "fail; the offset was not committed")
 }
 
-/// One record in, at most one record out: filter, map, select_key, peek, merge.
-pub(crate) struct Map<F, K2, V2> {
-    pub(crate) call: Arc<F>,
-    pub(crate) node: String,
-    pub(crate) outputs: Outputs<K2, V2>,
+/// Where an operator forwards to, and the name it fails under.
+pub(crate) struct Stage<K, V> {
+    pub(crate) node: Arc<str>,
+    pub(crate) outputs: Outputs<K, V>,
 }
 
-/// What a `Map` does with a record; a closure over references decides what is forwarded.
-impl<K, V, K2, V2, F> Sink<K, V> for Map<F, K2, V2>
-where
-    F: Fn(&K, &V, &mut dyn FnMut(&K2, &V2) -> Result<()>) -> Result<Result<()>, BoxError>,
-{
-    fn process(&mut self, cx: &mut Cx<'_>, key: &K, value: &V) -> Result<()> {
-        let outputs = &self.outputs;
-        match (self.call)(key, value, &mut |k, v| outputs.forward(cx, k, v)) {
-            Ok(forwarded) => forwarded,
-            Err(error) => Err(failed(cx, &self.node, error)),
-        }
+impl<K, V> Stage<K, V> {
+    #[inline]
+    pub(crate) fn forward(&self, cx: &mut Cx<'_>, key: &K, value: &V) -> Result<()> {
+        self.outputs.forward(cx, key, value)
+    }
+    #[cold]
+    pub(crate) fn failed(&self, cx: &Cx<'_>, error: impl Into<BoxError>) -> Error {
+        failed(cx, &self.node, error)
     }
 }
 
-/// One record in, any number out.
-pub(crate) struct FlatMap<F, K2, V2> {
+/// Any number of records out for one in.
+pub(crate) struct Stateless<F, K2, V2> {
     pub(crate) call: Arc<F>,
-    pub(crate) node: String,
-    pub(crate) outputs: Outputs<K2, V2>,
+    pub(crate) stage: Stage<K2, V2>,
 }
 
-impl<K, V, K2, V2, I, F> Sink<K, V> for FlatMap<F, K2, V2>
+impl<K, V, K2, V2, F> Sink<K, V> for Stateless<F, K2, V2>
 where
-    I: IntoIterator<Item = (K2, V2)>,
-    F: Fn(&K, &V) -> Result<I, BoxError>,
+    F: Fn(&Stage<K2, V2>, &mut Cx<'_>, &K, &V) -> Result<()>,
 {
     fn process(&mut self, cx: &mut Cx<'_>, key: &K, value: &V) -> Result<()> {
-        let all = (self.call)(key, value).map_err(|error| failed(cx, &self.node, error))?;
-        all.into_iter().try_for_each(|(k, v)| self.outputs.forward(cx, &k, &v))
+        (self.call)(&self.stage, cx, key, value)
     }
 }
 
-/// Forwards everything: merge, late, outside, default branch.
+/// Forwards everything: merge, a branch, late records.
 pub(crate) struct Pass<K, V>(pub(crate) Outputs<K, V>);
 
 impl<K, V> Sink<K, V> for Pass<K, V> {
@@ -61,18 +57,33 @@ impl<K, V> Sink<K, V> for Pass<K, V> {
     }
 }
 
-/// The first branch whose predicate holds takes the record.
-pub(crate) struct Branches<K, V> {
-    pub(crate) branches: Vec<(Predicate<K, V>, Edge<K, V>)>,
-}
-
+/// Which records a branch of a split takes.
 pub(crate) type Predicate<K, V> = Arc<dyn Fn(&K, &V) -> bool + Send + Sync>;
+
+/// The first branch whose predicate holds takes the record.
+pub(crate) struct Branches<K, V>(pub(crate) Vec<(Predicate<K, V>, Outputs<K, V>)>);
 
 impl<K, V> Sink<K, V> for Branches<K, V> {
     fn process(&mut self, cx: &mut Cx<'_>, key: &K, value: &V) -> Result<()> {
-        match self.branches.iter().find(|(takes, _)| takes(key, value)) {
-            Some((_, branch)) => branch.borrow_mut().process(cx, key, value),
+        match self.0.iter().find(|(takes, _)| takes(key, value)) {
+            Some((_, branch)) => branch.forward(cx, key, value),
             None => Ok(()),
         }
+    }
+}
+
+/// Leaves out null values before an aggregate: they are nothing that could be counted.
+pub(crate) struct SkipNulls<K, V> {
+    pub(crate) codec: Arc<dyn crate::serdes::Codec<V>>,
+    pub(crate) aggregate: Edge<K, V>,
+}
+
+impl<K, V> Sink<K, V> for SkipNulls<K, V> {
+    fn process(&mut self, cx: &mut Cx<'_>, key: &K, value: &V) -> Result<()> {
+        if self.codec.is_null(value) {
+            cx.effects.counts.dropped += 1;
+            return Ok(());
+        }
+        self.aggregate.borrow_mut().process(cx, key, value)
     }
 }

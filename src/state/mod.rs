@@ -10,7 +10,7 @@ mod table;
 
 pub(crate) use backend::{Backend, Batch, Disk, Entry, SharedBackend};
 pub(crate) use memory::MemoryDisk;
-pub(crate) use table::{Slot, Table};
+pub(crate) use table::{Place, Slot, Table};
 
 use crate::error::{Error, Result};
 use crate::time::Timestamp;

@@ -167,14 +167,20 @@ impl<K: Clone + Eq + Hash, V> Table<K, V> {
         let some = self.value.write(value, &mut bytes).map_err(|e| self.failed("write an entry of", e))?;
         Ok(some.then_some(bytes))
     }
+    pub(crate) fn value_codec(&self) -> &Arc<dyn Codec<V>> {
+        &self.value
+    }
     /// A value from its bytes.
     pub(crate) fn value_of(&self, bytes: &[u8]) -> Result<V> {
         self.value.read(Some(bytes)).map_err(|e| self.failed("read an entry of", e))
     }
-    /// Whether this value is null, which deletes the entry.
+    /// A value that is null deletes its entry.
     #[inline]
-    pub(crate) fn is_null(&self, value: &V) -> bool {
-        self.value.is_null(value)
+    pub(crate) fn drop_null(&mut self, place: Place) {
+        let codec = &self.value;
+        if let Some(Some((_, slot))) = self.slots.get_mut(place.0) {
+            slot.value.take_if(|value| codec.is_null(value));
+        }
     }
 
     /// What the backend holds, by key bytes: `(key, timestamp, raw value)`. Changes of this commit interval are not in it.

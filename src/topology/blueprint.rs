@@ -26,6 +26,13 @@ impl TopicName {
             Self::Repartition(name) => format!("{application_id}-{name}-repartition").into(),
         }
     }
+    /// The name as the description prints it.
+    pub(crate) fn without_application(&self) -> Arc<str> {
+        match self {
+            Self::External(name) => name.clone(),
+            Self::Repartition(name) => format!("{name}-repartition").into(),
+        }
+    }
 }
 
 /// `<application.id>-<store>-changelog`.
@@ -53,6 +60,16 @@ pub(crate) enum SourceTopics {
     Named(Vec<TopicName>),
     /// All topics whose whole name matches, as found when the application starts.
     Pattern(Arc<str>),
+}
+
+impl SourceTopics {
+    /// The topics, unless they are found by a pattern.
+    pub(crate) fn named(&self) -> Option<&[TopicName]> {
+        match self {
+            Self::Named(topics) => Some(topics),
+            Self::Pattern(_) => None,
+        }
+    }
 }
 
 /// A source node.

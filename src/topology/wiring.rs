@@ -11,6 +11,7 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// What a factory sees while its task is made.
 pub(crate) struct Wiring<'a> {
@@ -27,6 +28,11 @@ pub(crate) struct Wiring<'a> {
 impl Wiring<'_> {
     pub(crate) fn env(&self) -> &TaskEnv {
         self.env
+    }
+
+    /// This node's name.
+    pub(crate) fn name(&self) -> Result<Arc<str>> {
+        self.graph.node(self.node).map(|node| node.name.clone())
     }
 
     /// The children of this node's output.

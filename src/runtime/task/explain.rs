@@ -1,6 +1,8 @@
 //! Why is my window open: which input holds the watermark, and what will release it.
 
+use super::Task;
 use crate::record::{TaskId, TopicPartition};
+use crate::runtime::Moment;
 use crate::time::Timestamp;
 use std::sync::Arc;
 
@@ -40,4 +42,26 @@ pub(crate) enum Held {
     NoIdleTimeout,
     /// A writer's watermark holds it; `heard`: whether that writer has been heard at all.
     Writer { task: TaskId, heard: bool },
+}
+
+impl Task {
+    pub(crate) fn explain(&self, moment: Moment) -> Explanation {
+        let smallest = self.watermarks.iter().enumerate().min_by_key(|(_, input)| input.watermark());
+        let holder = smallest.and_then(|(at, input)| {
+            let plan = self.plan.inputs.get(at)?;
+            let why = input.held(self.group.processed(at), self.group.buffered(at), moment.now);
+            Some(Holder { partition: plan.partition.clone(), watermark: input.watermark(), why })
+        });
+        let mut explanation =
+            Explanation { watermark: self.watermark, holder, longest_open: None, open_windows: 0 };
+        for node in &self.graph.nodes {
+            let node = node.borrow();
+            let Some((end, count)) = node.open_windows() else { continue };
+            explanation.open_windows += count;
+            if explanation.longest_open.as_ref().is_none_or(|(longest, _)| end < *longest) {
+                explanation.longest_open = Some((end, node.closes().cloned()));
+            }
+        }
+        explanation
+    }
 }

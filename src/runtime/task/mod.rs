@@ -1,20 +1,40 @@
-//! One task: the graph of a sub-topology on its partitions, driven in steps.
+//! One task: the graph of a sub-topology on its partitions, driven in steps by whoever owns it.
+//!
+//! ```text
+//!   receive --> buffers --> run: 1. time moves  2. the record  3. what became due --> take_output
+//!   questions --> answered --^                                                    --> commit_offsets, checkpoint
+//! ```
+//!
+//! It is synchronous and pure: it does what it is told when it is told the time. Its watermark is the smallest of its
+//! inputs'; its nodes have worked off the one that was handed to them.
 
+mod advance;
+mod commit;
 mod explain;
+mod failure;
+mod input;
 mod plan;
+mod questions;
+mod restore;
 mod saved;
+mod step;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use explain::{Explanation, Held, Holder};
 pub(crate) use plan::{FutureSkewPolicy, InputKind, InputPlan, OnError, TaskPlan, TaskSettings};
 pub(crate) use saved::{InputCheckpoint, Saved, SavedInput, TaskCheckpoint};
 
-use super::Moment;
-use crate::broker::{Isolation, LogRecord, Offsets, Outgoing};
-use crate::error::Result;
-use crate::processor::{Counts, TaskGraph};
+use super::partition_group::PartitionGroup;
+use super::source_watermark::SourceWatermark;
+use crate::broker::{Isolation, LogRecord};
+use crate::processor::{Counts, Effects, TaskGraph};
 use crate::record::{TaskId, TopicPartition};
 use crate::state::SharedStore;
 use crate::time::Timestamp;
+use advance::Handed;
+use input::InputWatermark;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What a call of `run` did.
@@ -40,8 +60,10 @@ pub(crate) struct Wakeup {
     /// The application's clock: the next periodic question of a silent partition, which moves the watermark although
     /// nothing is due here. It matters where `outputs` carry the watermark on.
     pub(crate) question: Option<Timestamp>,
-    /// The machine's clock: waiting for a partition ends (`max.task.idle.ms`), or markers may be written.
+    /// The machine's clock: waiting for a partition ends, or a question about it is due (`max.task.idle.ms`).
     pub(crate) machine: Option<i64>,
+    /// The machine's clock: markers may be written between commits.
+    pub(crate) markers: Option<i64>,
 }
 
 /// A log end to be asked for.
@@ -56,24 +78,30 @@ pub(crate) struct Question {
 /// A running task. It is thrown away by an abort, a restart and a revocation, and with it all it knows of silence,
 /// of open questions and of whom it told its watermark.
 pub(crate) struct Task {
+    id: TaskId,
     plan: TaskPlan,
     graph: TaskGraph,
+    settings: TaskSettings,
+    group: PartitionGroup,
+    /// As `plan.inputs`.
+    watermarks: Vec<InputWatermark>,
+    /// What the inputs are believed complete up to.
+    watermark: Timestamp,
+    handed: Handed,
+    effects: Effects,
+    /// The closed bounds of the commit it began at.
+    closed: BTreeMap<Arc<str>, Timestamp>,
+    /// What the markers said last.
+    told: Timestamp,
+    /// When (machine's clock).
+    marked: Option<i64>,
+    /// Time runs on by itself.
+    closing: bool,
 }
 
 impl Task {
-    /// Makes a task at its last commit. Refused where its offset metadata could grow too large.
-    pub(crate) fn new(
-        _plan: TaskPlan,
-        _graph: TaskGraph,
-        _settings: TaskSettings,
-        _saved: &Saved,
-        _moment: Moment,
-    ) -> Result<Self> {
-        todo!()
-    }
-
     pub(crate) fn id(&self) -> TaskId {
-        self.plan.id
+        self.id
     }
     /// Its partitions, in the order by which calls name them.
     pub(crate) fn partitions(&self) -> impl Iterator<Item = &TopicPartition> {
@@ -81,57 +109,18 @@ impl Task {
     }
 
     /// Whether the input's buffer has room. Otherwise its queue is left alone.
-    pub(crate) fn wants(&self, _input: usize) -> bool {
-        todo!()
+    pub(crate) fn wants(&self, input: usize) -> bool {
+        self.group.wants(input)
     }
     /// Where the client goes on reading; at the start, where it has to seek to.
-    pub(crate) fn position(&self, _input: usize) -> i64 {
-        todo!()
+    pub(crate) fn position(&self, input: usize) -> i64 {
+        self.group.fetched(input)
     }
     /// Takes what was fetched; `position` is the client's afterwards, also where no record came.
-    pub(crate) fn receive(&mut self, _input: usize, _records: Vec<LogRecord>, _position: i64) {
-        todo!()
+    pub(crate) fn receive(&mut self, input: usize, records: Vec<LogRecord>, position: i64) {
+        self.group.receive(input, records, position);
     }
 
-    /// Works off what is due, then at most `max_records` records; stops early where `advance_batch` is used up.
-    pub(crate) fn run(&mut self, _moment: Moment, _max_records: usize) -> Result<Ran> {
-        todo!()
-    }
-    /// When to call `run` or `questions` again if nothing comes.
-    pub(crate) fn next_wakeup(&self, _moment: Moment) -> Wakeup {
-        todo!()
-    }
-
-    /// What has to be asked now. Notes that it was.
-    pub(crate) fn questions(&mut self, _moment: Moment) -> Vec<Question> {
-        todo!()
-    }
-    /// `asked`: the application's clock when the question was sent.
-    pub(crate) fn answered(&mut self, _question: &Question, _asked: Timestamp, _end: i64) {
-        todo!()
-    }
-
-    /// Moves what is to be written to `out`, in order.
-    pub(crate) fn take_output(&mut self, _out: &mut Vec<Outgoing>) {
-        todo!()
-    }
-    /// Forwards all live updates that are held back.
-    pub(crate) fn flush(&mut self, _moment: Moment) -> Result<()> {
-        todo!()
-    }
-    /// Adds markers to the output if the present watermark was not told yet; without `commit` at most once per interval.
-    pub(crate) fn markers(&mut self, _moment: Moment, _commit: bool) {
-        todo!()
-    }
-
-    /// Positions of **all** inputs with their metadata; `changelogs`: by store, the offset after the last record.
-    pub(crate) fn commit_offsets(&self, _commit_id: u64, _changelogs: &[(Arc<str>, i64)]) -> Offsets {
-        todo!()
-    }
-    /// What goes with the stores' batch. It belongs to the same moment as `commit_offsets`.
-    pub(crate) fn checkpoint(&self) -> TaskCheckpoint {
-        todo!()
-    }
     pub(crate) fn stores(&self) -> &[SharedStore] {
         &self.graph.stores
     }
@@ -139,38 +128,40 @@ impl Task {
     pub(crate) fn dirty_bytes(&self) -> usize {
         self.graph.stores.iter().map(|store| store.borrow().dirty_bytes()).sum()
     }
-    /// Something happened since the last `commit_offsets` that a commit would keep.
+    /// What it counted since it was made.
     pub(crate) fn counts(&self) -> Counts {
-        todo!()
+        self.effects.counts
+    }
+    /// What its inputs are believed complete up to.
+    pub(crate) fn watermark(&self) -> Timestamp {
+        self.watermark
     }
 
-    /// The end of the input was declared: every source partition goes at least there.
-    pub(crate) fn raise_watermark(&mut self, _to: Timestamp) {
-        todo!()
+    /// The largest watermark of its source partitions.
+    pub(crate) fn largest_source_watermark(&self) -> Timestamp {
+        let sources = self.watermarks.iter().filter_map(InputWatermark::source);
+        sources.map(SourceWatermark::watermark).max().unwrap_or(Timestamp::MIN)
     }
+
     /// No more gaps are filled.
     pub(crate) fn stop_filling(&mut self) {
-        todo!()
+        self.graph.nodes.iter().for_each(|node| node.borrow_mut().stop_filling());
+        // What was due may not be any more, and the other way round.
+        self.effects.alarm = Timestamp::MIN;
     }
     /// Time runs on, in the following calls of `run`, until nothing is open; it ends at the last moment due. Nothing
     /// may come any more, on repartition topics either.
     pub(crate) fn close_all(&mut self) {
-        todo!()
+        self.closing = true;
     }
-    /// Nothing is buffered, due or closing: without input or the clock, `run` would do nothing.
+    /// Nothing is buffered, due, closing or waits to be taken: without input or the clock, `run` would do nothing.
     pub(crate) fn at_rest(&self) -> bool {
-        todo!()
-    }
-
-    /// What its inputs are believed complete up to.
-    pub(crate) fn watermark(&self) -> Timestamp {
-        todo!()
-    }
-    pub(crate) fn explain(&self, _moment: Moment) -> Explanation {
-        todo!()
+        let due = self.effects.alarm <= self.watermark && self.watermark > Timestamp::MIN;
+        let busy = due || self.closing || self.handed.pass.is_some();
+        !busy && self.group.is_empty() && self.effects.records.is_empty()
     }
     /// The task ends in order, after its last commit.
     pub(crate) fn close(&mut self) {
-        todo!()
+        self.graph.nodes.iter().for_each(|node| node.borrow_mut().close());
     }
 }

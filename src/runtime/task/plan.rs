@@ -80,6 +80,8 @@ pub(crate) struct TaskPlan {
     pub(crate) inputs: Vec<InputPlan>,
     /// The repartition topics that carry this task's watermark: the name on the broker, the partitions.
     pub(crate) outputs: Vec<(Arc<str>, u32)>,
+    /// Stores whose changelog offsets are committed with the positions (`at_least_once`).
+    pub(crate) changelogs: Vec<Arc<str>>,
 }
 
 /// One partition that a task reads.

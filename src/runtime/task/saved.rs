@@ -1,6 +1,5 @@
 //! What a commit keeps of a task's time, twice: in the offset metadata of the group, and beside the stores.
 
-use crate::error::{Error, Result};
 use crate::record::TopicPartition;
 use crate::runtime::offset_metadata::OffsetMetadata;
 use crate::runtime::writers::Heard;
@@ -45,4 +44,13 @@ pub(crate) struct InputCheckpoint {
     pub(crate) watermark: Timestamp,
     /// Of a repartition topic: what was heard from its writers.
     pub(crate) heard: Option<Heard>,
+}
+
+impl TaskCheckpoint {
+    pub(super) fn input(&self, partition: &TopicPartition) -> Option<&InputCheckpoint> {
+        let same = |input: &&InputCheckpoint| {
+            input.topic == partition.topic && input.partition == partition.partition
+        };
+        self.inputs.iter().find(same)
+    }
 }

@@ -1,20 +1,6 @@
-//! Bytes: what a type becomes on a topic and in a store.
+//! Kafka's default partitioner, so that JVM and Rust applications put equal keys on equal partitions.
 
-use crate::error::BoxError;
-
-/// What a stream, a source, a sink and a store hold: a serde erased, and null where the type has one.
-pub(crate) trait Codec<T>: Send + Sync {
-    /// Appends the bytes; `false`: null, nothing was appended.
-    fn write(&self, value: &T, out: &mut Vec<u8>) -> Result<bool, BoxError>;
-    /// Reads all of the bytes; `None` is null.
-    fn read(&self, bytes: Option<&[u8]>) -> Result<T, BoxError>;
-    /// Whether this value is written as null, without writing it.
-    fn is_null(&self, _value: &T) -> bool {
-        false
-    }
-}
-
-/// Kafka's default partitioner: `(murmur2(bytes) & 0x7fffffff) % partitions`.
+/// `(murmur2(bytes) & 0x7fffffff) % partitions`.
 pub(crate) fn partition_for(key: &[u8], partitions: u32) -> u32 {
     (murmur2(key).cast_unsigned() & 0x7fff_ffff) % partitions.max(1)
 }
