@@ -2,6 +2,7 @@
 #![allow(dead_code, unused_imports, reason = "parts arrive before their callers")]
 
 mod broker;
+mod dsl;
 mod error;
 mod processor;
 mod record;
@@ -11,8 +12,14 @@ mod state;
 pub mod time;
 mod topology;
 
+pub use dsl::{
+    Consumed, GapFill, Grouped, KGroupedStream, KStream, KTable, Materialized, Produced, Repartitioned,
+    RollUpKStream, Split, StreamsBuilder, Suppressed, TimeWindowedKStream, WindowedKey,
+};
 pub use error::{BoxError, Error, Result};
 pub use processor::{Children, Counts, Incomplete};
 pub use record::{Headers, Record, RecordMetadata, TaskId, TopicPartition};
 pub use runtime::{AtEnd, CommitPoint, State, StreamsConfig};
+pub use serdes::{DefaultSerde, Key, NoKey, NullableKey};
+pub use time::{Window, Windowed, Windows};
 pub use topology::{AutoOffsetReset, Topology};

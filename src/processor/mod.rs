@@ -14,6 +14,7 @@ mod source;
 mod stateless;
 mod suppress;
 mod table;
+mod timed;
 mod window_aggregate;
 mod window_table;
 
@@ -31,6 +32,7 @@ pub(crate) use suppress::{
     BufferBound, Buffered, BufferedCodec, SuppressFinal, SuppressTime, SuppressTimeSpec,
 };
 pub(crate) use table::{FilterTable, MapTable, Raw, RawCodec, ToChangelog, ToStream, ToTable};
+pub(crate) use timed::Timed;
 pub(crate) use window_aggregate::{WindowAggregate, WindowAggregateSpec, WindowOutputs};
 
 use crate::broker::Outgoing;
