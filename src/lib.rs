@@ -9,6 +9,8 @@ mod record;
 mod runtime;
 pub mod serdes;
 mod state;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod time;
 mod topology;
 
@@ -17,9 +19,13 @@ pub use dsl::{
     RollUpKStream, Split, StreamsBuilder, Suppressed, TimeWindowedKStream, WindowedKey,
 };
 pub use error::{BoxError, Error, Result};
-pub use processor::{Children, Counts, Incomplete};
+pub use processor::{
+    Cancellable, Children, Counts, FixedKeyProcessor, FixedKeyProcessorContext, Incomplete, Processor,
+    ProcessorContext, PunctuationType,
+};
 pub use record::{Headers, Record, RecordMetadata, TaskId, TopicPartition};
-pub use runtime::{AtEnd, CommitPoint, State, StreamsConfig};
+pub use runtime::{AtEnd, State, StreamsConfig};
 pub use serdes::{DefaultSerde, Key, NoKey, NullableKey};
+pub use state::{KeyValueStore, StateStore, StoreBuilder, WindowStore};
 pub use time::{Window, Windowed, Windows};
-pub use topology::{AutoOffsetReset, Topology};
+pub use topology::{AutoOffsetReset, StoreHandle, StoreSet, Topology};

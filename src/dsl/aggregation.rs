@@ -108,7 +108,6 @@ macro_rules! aggregations {
             /// ```ignore
             /// let counts = grouped.count(Materialized::named("counts"));
             /// ```
-            #[track_caller]
             pub fn count(self: $this, store: Materialized<u64>) -> KTable<$out, u64> {
                 self.fold(Aggregation::count(store))
             }
@@ -117,7 +116,6 @@ macro_rules! aggregations {
             /// ```ignore
             /// let sums = grouped.reduce(|sum, amount| *sum += amount, Materialized::named("sums"));
             /// ```
-            #[track_caller]
             pub fn reduce(
                 self: $this,
                 reducer: impl Fn(&mut V, &V) + Send + Sync + 'static,
@@ -133,7 +131,6 @@ macro_rules! aggregations {
             /// ```ignore
             /// let bars = grouped.aggregate(Bar::default, |_, tick, bar| bar.trade(tick), Materialized::named("bars"));
             /// ```
-            #[track_caller]
             pub fn aggregate<A: 'static>(
                 self: $this,
                 init: impl Fn() -> A + Send + Sync + 'static,
@@ -147,7 +144,6 @@ macro_rules! aggregations {
                 self.fold(Aggregation::aggregate(init, add, store))
             }
             /// [`aggregate`](Self::aggregate) with a closure that can fail.
-            #[track_caller]
             pub fn try_aggregate<A: 'static, E: Into<BoxError>>(
                 self: $this,
                 init: impl Fn() -> A + Send + Sync + 'static,
@@ -157,7 +153,6 @@ macro_rules! aggregations {
                 self.fold(Aggregation::aggregate(init, add, store))
             }
             /// The value that came first.
-            #[track_caller]
             pub fn earliest_by_offset(self: $this, store: Materialized<V>) -> KTable<$out, V>
             where
                 V: Clone,
@@ -165,7 +160,6 @@ macro_rules! aggregations {
                 self.fold(Aggregation::earliest_by_offset(store))
             }
             /// The value that came last.
-            #[track_caller]
             pub fn latest_by_offset(self: $this, store: Materialized<V>) -> KTable<$out, V>
             where
                 V: Clone,
@@ -173,7 +167,6 @@ macro_rules! aggregations {
                 self.fold(Aggregation::latest_by_offset(store))
             }
             /// The value of the earliest event time; of equal times the one that came first.
-            #[track_caller]
             pub fn earliest_by_time(self: $this, store: Materialized<V>) -> KTable<$out, V>
             where
                 V: Clone,
@@ -181,7 +174,6 @@ macro_rules! aggregations {
                 self.fold(Aggregation::earliest_by_time(store))
             }
             /// The value of the latest event time; of equal times the one that came last.
-            #[track_caller]
             pub fn latest_by_time(self: $this, store: Materialized<V>) -> KTable<$out, V>
             where
                 V: Clone,

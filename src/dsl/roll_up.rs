@@ -117,7 +117,6 @@ impl<K: Key, V: 'static> RollUpKStream<K, V> {
     }
 
     /// `|child, value, aggregate, children|`: the child's key and window, and how many have come with it.
-    #[track_caller]
     pub fn aggregate<A: 'static>(
         self,
         init: impl Fn() -> A + Send + Sync + 'static,
@@ -131,7 +130,6 @@ impl<K: Key, V: 'static> RollUpKStream<K, V> {
         self.fold(Arc::new(init), Arc::new(absorb), store)
     }
     /// [`aggregate`](Self::aggregate) with a closure that can fail.
-    #[track_caller]
     pub fn try_aggregate<A: 'static, E: Into<BoxError>>(
         self,
         init: impl Fn() -> A + Send + Sync + 'static,
