@@ -105,16 +105,36 @@ macro_rules! aggregations {
         impl<K: $crate::Key, V: 'static> $name<K, V> {
             /// How many records.
             ///
-            /// ```ignore
-            /// let counts = grouped.count(Materialized::named("counts"));
+            /// ```
+            /// # use highwater::{*, testing::*, time::*}; let builder = StreamsBuilder::new();
+            /// # let numbers: KStream<String, u64> = builder.stream("in", Consumed::default());
+            /// let grouped = numbers.group_by_key();
+            /// grouped.count(Materialized::named("counts")).to_stream().to("out", Produced::default());
+            /// # let mut driver = TopologyTestDriver::new(builder.build()?);
+            /// # let input = driver.input_topic("in", Produced::<String, u64>::default());
+            /// # let output = driver.output_topic("out", Consumed::<String, u64>::default());
+            /// driver.pipe_input(&input, "a".to_owned(), 7, Timestamp(0));
+            /// driver.pipe_input(&input, "a".to_owned(), 8, Timestamp(1));
+            /// assert_eq!(driver.read_output(&output).last(), Some(&("a".to_owned(), 2)));
+            /// # Ok::<(), Error>(())
             /// ```
             pub fn count(self: $this, store: Materialized<u64>) -> KTable<$out, u64> {
                 self.fold(Aggregation::count(store))
             }
             /// `|total, value|`, in place; the first value starts it.
             ///
-            /// ```ignore
-            /// let sums = grouped.reduce(|sum, amount| *sum += amount, Materialized::named("sums"));
+            /// ```
+            /// # use highwater::{*, testing::*, time::*}; let builder = StreamsBuilder::new();
+            /// # let numbers: KStream<String, u64> = builder.stream("in", Consumed::default());
+            /// let grouped = numbers.group_by_key();
+            /// grouped.reduce(|sum, n| *sum += n, Materialized::named("sums")).to_stream().to("out", Produced::default());
+            /// # let mut driver = TopologyTestDriver::new(builder.build()?);
+            /// # let input = driver.input_topic("in", Produced::<String, u64>::default());
+            /// # let output = driver.output_topic("out", Consumed::<String, u64>::default());
+            /// driver.pipe_input(&input, "a".to_owned(), 7, Timestamp(0));
+            /// driver.pipe_input(&input, "a".to_owned(), 8, Timestamp(1));
+            /// assert_eq!(driver.read_output(&output).last(), Some(&("a".to_owned(), 15)));
+            /// # Ok::<(), Error>(())
             /// ```
             pub fn reduce(
                 self: $this,
@@ -128,8 +148,19 @@ macro_rules! aggregations {
             }
             /// `|key, value, aggregate|`, in place, from what `init` gives.
             ///
-            /// ```ignore
-            /// let bars = grouped.aggregate(Bar::default, |_, tick, bar| bar.trade(tick), Materialized::named("bars"));
+            /// ```
+            /// # use highwater::{*, testing::*, time::*}; let builder = StreamsBuilder::new();
+            /// # let numbers: KStream<String, u64> = builder.stream("in", Consumed::default());
+            /// let grouped = numbers.group_by_key();
+            /// let texts = grouped.aggregate(String::new, |key, n, all| *all += &format!("{key}{n}"), Materialized::named("all"));
+            /// texts.to_stream().to("out", Produced::default());
+            /// # let mut driver = TopologyTestDriver::new(builder.build()?);
+            /// # let input = driver.input_topic("in", Produced::<String, u64>::default());
+            /// # let output = driver.output_topic("out", Consumed::<String, String>::default());
+            /// driver.pipe_input(&input, "a".to_owned(), 7, Timestamp(0));
+            /// driver.pipe_input(&input, "a".to_owned(), 8, Timestamp(1));
+            /// assert_eq!(driver.read_output(&output).last(), Some(&("a".to_owned(), "a7a8".to_owned())));
+            /// # Ok::<(), Error>(())
             /// ```
             pub fn aggregate<A: 'static>(
                 self: $this,

@@ -27,8 +27,19 @@ impl<K: 'static, V: 'static> KStream<K, V> {
     }
     /// [`map_values`](Self::map_values) with a closure that can fail.
     ///
-    /// ```ignore
-    /// let orders = lines.try_map_values(|line| serde_json::from_str::<Order>(line));
+    /// ```
+    /// # use highwater::{*, testing::*, time::*}; let builder = StreamsBuilder::new();
+    /// # let lines: KStream<String, String> = builder.stream("in", Consumed::default());
+    /// let orders = lines.try_map_values(|line| line.parse::<u64>());
+    /// orders.to("out", Produced::default());
+    /// # let mut driver = TopologyTestDriver::new(builder.build()?);
+    /// # let input = driver.input_topic("in", Produced::<String, String>::default());
+    /// # let output = driver.output_topic("out", Consumed::<String, u64>::default());
+    /// driver.pipe_input(&input, "a".to_owned(), "7".to_owned(), Timestamp(0));
+    /// assert_eq!(driver.read_output(&output), [("a".to_owned(), 7)]);
+    /// let bad = InputRecord::new("a".to_owned(), "seven".to_owned(), Timestamp(1));
+    /// assert!(driver.try_pipe(&input, bad).is_err_and(|error| error.is_processing()));
+    /// # Ok::<(), Error>(())
     /// ```
     pub fn try_map_values<V2: 'static, E: Into<BoxError>>(
         &self,
