@@ -246,7 +246,8 @@ pub(crate) trait Node {
     fn closes(&self) -> Option<&Arc<str>> {
         None
     }
-    /// The closed bound to save: what this node has closed once it has worked off the watermark `handed`.
+    /// The closed bound to save: what this node has closed once it has worked off the watermark `handed`, and no more,
+    /// though it may have begun with a later one.
     fn closed_bound(&self, _handed: Timestamp) -> Timestamp {
         Timestamp::MIN
     }
