@@ -102,7 +102,7 @@ impl<K: 'static, V: Clone + 'static> Aggregation<K, V, Timed<V>, V> {
 /// windowed. Both have a `fold`.
 macro_rules! aggregations {
     ($name:ident => $out:ty, $this:ty) => {
-        impl<K: $crate::Key, V: 'static> $name<K, V> {
+        impl<K: Key, V: 'static> $name<K, V> {
             /// How many records.
             ///
             /// ```

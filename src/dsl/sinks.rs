@@ -7,7 +7,7 @@ use super::produced::Produced;
 use super::repartitioned::Repartitioned;
 use super::streams_builder::source;
 use crate::error::Error;
-use crate::processor::{Partitioner, SinkNode, Topics};
+use crate::processor::{Chooser, Partitioner, SinkNode, Topics};
 use crate::record::Record;
 use crate::serdes::{Codec, Key};
 use crate::topology::{AutoOffsetReset, Factory, Kind, Port, SinkTopic, SourceTopics, TopicName};
@@ -26,7 +26,7 @@ pub(super) struct Written<K, V> {
 /// Whose topic it is.
 pub(super) enum Target<K, V> {
     Named(TopicName),
-    Chosen(Arc<dyn Fn(Record<'_, K, V>) -> String + Send + Sync>),
+    Chosen(Chooser<K, V>),
 }
 
 impl<K: 'static, V: 'static> KStream<K, V> {

@@ -13,7 +13,7 @@ fn counts(builder: &StreamsBuilder, grace: u64) -> KTable<Windowed<String>, u64>
 
 /// Each text is in the one error, and each mistake that has a line has one of this file's.
 fn refused(builder: StreamsBuilder, expected: &[&str]) -> String {
-    let error = builder.build().err().expect("refused");
+    let error = builder.build().expect_err("refused");
     assert!(error.is_invalid_topology());
     let text = error.to_string();
     for part in expected {
