@@ -26,7 +26,7 @@ use std::time::Duration;
 /// clicks.group_by_key().count(Materialized::named("count")).to_stream().to("counts", Produced::default());
 ///
 /// let mut driver = TopologyTestDriver::new(builder.build()?).partitions(4).instances(2);
-/// let clicks = driver.input_topic("clicks", Produced::default());
+/// let clicks = driver.input_topic("clicks", Produced::<String, u64>::default());
 /// let counts = driver.output_topic("counts", Consumed::<String, u64>::default());
 /// driver.pipe_input(&clicks, "ann".to_owned(), 1, Timestamp(0));
 /// driver.crash_and_restore(0);
