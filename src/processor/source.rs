@@ -72,7 +72,8 @@ impl<K, V> Input for Source<K, V> {
     ) -> Result<Decoded> {
         let (key, value) = (record.key.as_deref(), record.value.as_deref());
         let k = self.key.read(key).map_err(|e| self.undecodable("key", self.key.describe(), key, e))?;
-        let v = self.value.read(value).map_err(|e| self.undecodable("value", self.value.describe(), value, e))?;
+        let v =
+            self.value.read(value).map_err(|e| self.undecodable("value", self.value.describe(), value, e))?;
         let at = match &self.extract {
             Some(extract) => extract(&k, &v, record.timestamp, partition_time, now),
             None => record.timestamp,

@@ -17,7 +17,9 @@ pub(crate) use blueprint::{
     Blueprint, RepartitionSpec, SourceSpec, SourceTopics, StoreSpec, SubTopology, TaskEnv, TopicName,
     changelog_topic,
 };
-pub(crate) use graph::{Factory, Graph, Kind, NodeId, NodeSpec, Port, RepartitionDef, SinkTopic, StoreDef, StoreId};
+pub(crate) use graph::{
+    Factory, Graph, Kind, NodeId, NodeSpec, Port, RepartitionDef, SinkTopic, StoreDef, StoreId,
+};
 pub(crate) use names::TopicPattern;
 pub(crate) use wiring::Wiring;
 
