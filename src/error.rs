@@ -83,6 +83,11 @@ impl Error {
         self.with("help", text)
     }
 
+    /// Whether a line with this label is there already.
+    pub(crate) fn has(&self, label: &str) -> bool {
+        self.0.lines.iter().any(|(known, _)| *known == label)
+    }
+
     /// Several mistakes as one error, so that all can be mended at once.
     pub(crate) fn all(mut errors: Vec<Error>) -> Option<Error> {
         match errors.len() {

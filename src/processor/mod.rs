@@ -4,23 +4,33 @@
 //! [`Node`] to tell it the time. Data flows strictly downwards, so no node is ever borrowed twice.
 
 mod aggregate;
+mod api;
 mod fill_gaps;
 mod filler;
+mod fixed_key;
 mod live_table;
 mod open_windows;
+mod processor_node;
+mod punctuation;
 mod roll_up;
 mod rolled;
 mod source;
 mod stateless;
 mod suppress;
 mod table;
+mod timed;
 mod window_aggregate;
 mod window_table;
 
 pub(crate) use aggregate::{Aggregate, Apply};
+pub use api::{Processor, ProcessorContext};
 pub(crate) use fill_gaps::{FillGaps, FillGapsSpec};
 pub(crate) use filler::Filler;
+pub(crate) use fixed_key::FixedKey;
+pub use fixed_key::{FixedKeyProcessor, FixedKeyProcessorContext};
 pub(crate) use live_table::View;
+pub(crate) use processor_node::ProcessorNode;
+pub use punctuation::{Cancellable, PunctuationType};
 pub use roll_up::Incomplete;
 pub(crate) use roll_up::{Absorb, RollUp, RollUpOutputs, RollUpSpec};
 pub use rolled::Children;
@@ -31,6 +41,7 @@ pub(crate) use suppress::{
     BufferBound, Buffered, BufferedCodec, SuppressFinal, SuppressTime, SuppressTimeSpec,
 };
 pub(crate) use table::{FilterTable, MapTable, Raw, RawCodec, ToChangelog, ToStream, ToTable};
+pub(crate) use timed::Timed;
 pub(crate) use window_aggregate::{WindowAggregate, WindowAggregateSpec, WindowOutputs};
 
 use crate::broker::Outgoing;

@@ -5,12 +5,20 @@
 //! commit only drops the overlay.
 
 mod backend;
+mod key_value_store;
 mod memory;
+mod store_builder;
 mod table;
+mod window_store;
 
 pub(crate) use backend::{Backend, Batch, Disk, Entry, SharedBackend};
+pub use key_value_store::KeyValueStore;
 pub(crate) use memory::MemoryDisk;
+pub(crate) use store_builder::StoreSite;
+pub(crate) use store_builder::sealed::{Attached, Shared};
+pub use store_builder::{StateStore, StoreBuilder};
 pub(crate) use table::{Place, Slot, Table};
+pub use window_store::WindowStore;
 
 use crate::error::{Error, Result};
 use crate::time::Timestamp;

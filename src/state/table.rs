@@ -192,6 +192,20 @@ impl<K: Clone + Eq + Hash, V> Table<K, V> {
         })
     }
 
+    /// The value of a key now, without keeping it decoded: for passes over many keys.
+    pub(crate) fn peek(&self, key: &K, bytes: &[u8]) -> Result<Option<V>>
+    where
+        V: Clone,
+    {
+        let loaded = self.places.get(key).and_then(|place| self.slots.get(*place)?.as_ref());
+        if let Some((_, slot)) = loaded {
+            return Ok(slot.value.clone());
+        }
+        let Some(stored) = self.backend.borrow().read(self.index, bytes)? else { return Ok(None) };
+        let (_, raw) = split_stored(&stored)?;
+        self.value_of(raw).map(Some)
+    }
+
     /// The keys that have a value now, by their bytes.
     pub(crate) fn keys(&self) -> Result<BTreeMap<Vec<u8>, K>> {
         let mut keys = BTreeMap::new();

@@ -35,7 +35,10 @@ pub(super) fn fingerprint(graph: &Graph, subs: &[SubTopology], repartitions: &[R
 fn details<'a>(graph: &'a Graph, store: &str) -> Vec<&'a (&'static str, String)> {
     let place = graph.stores.iter().position(|def| &*def.name == store);
     let users = graph.nodes.iter().filter(|node| node.stores.iter().any(|id| Some(id.0) == place));
-    let mut details: Vec<_> = users.flat_map(|node| &node.details).collect();
+    // A processor may have several stores, and says of each which it is.
+    let of_this = |label: &str, text: &str| label != "store" || text.starts_with(&format!("{store}: "));
+    let all = users.flat_map(|node| &node.details);
+    let mut details: Vec<_> = all.filter(|(label, text)| of_this(label, text)).collect();
     details.sort();
     details.dedup();
     details

@@ -6,6 +6,10 @@ mod fingerprint;
 mod graph;
 mod java;
 mod names;
+#[cfg(test)]
+mod processor_tests;
+mod processors;
+mod store_set;
 mod subtopology;
 #[cfg(test)]
 mod tests;
@@ -21,6 +25,7 @@ pub(crate) use graph::{
     Factory, Graph, Kind, NodeId, NodeSpec, Port, RepartitionDef, SinkTopic, StoreDef, StoreId,
 };
 pub(crate) use names::TopicPattern;
+pub use store_set::{StoreHandle, StoreSet};
 pub(crate) use wiring::Wiring;
 
 use crate::error::{Error, Result};

@@ -134,6 +134,27 @@ fn details_are_extra_lines() {
     assert_eq!(plain.join("\n") + "\n", COUNTED_BY_VALUE);
 }
 
+/// Kafka Streams' own test of merges: an arrow's place depends on how far its node had grown when it was drawn.
+#[test]
+fn arrows_are_in_the_order_in_which_kafka_streams_draws_them() {
+    let mut draft = Draft::default();
+    let source = draft.source("KSTREAM-SOURCE-0000000000", &["in"]);
+    draft.0.number();
+    let keyed = draft.processor("KSTREAM-KEY-SELECT-", &[source]);
+    let [two, three, four] = [(); 3].map(|()| draft.processor("KSTREAM-MAPVALUES-", &[keyed]));
+    let merged = draft.processor("KSTREAM-MERGE-", &[two, three]);
+    let all = draft.processor("KSTREAM-MERGE-", &[merged, four]);
+    draft.sink("KSTREAM-SINK-", "out", &[all]);
+    let text = draft.build().describe();
+    for line in [
+        "      --> KSTREAM-MAPVALUES-0000000002, KSTREAM-MAPVALUES-0000000003, KSTREAM-MAPVALUES-0000000004\n",
+        "      <-- KSTREAM-MAPVALUES-0000000002, KSTREAM-MAPVALUES-0000000003\n",
+        "      <-- KSTREAM-MERGE-0000000005, KSTREAM-MAPVALUES-0000000004\n",
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+}
+
 #[test]
 fn patterns_and_chosen_topics_print_too() {
     let mut draft = Draft::default();

@@ -2,11 +2,12 @@
 
 use super::blueprint::{SubTopology, TaskEnv};
 use super::graph::{Graph, NodeId, Port, StoreId};
+use super::store_set::{Open, Opening};
 use crate::error::{Error, Result};
 use crate::processor::{
     Edge, Input, Outputs, SharedNode, Sink, TableEdge, TableOutputs, TableSink, TaskGraph,
 };
-use crate::state::SharedStore;
+use crate::state::{Attached, SharedStore};
 use std::any::Any;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -58,6 +59,14 @@ impl Wiring<'_> {
     pub(crate) fn store<S: 'static>(&self, id: StoreId) -> Result<Rc<RefCell<S>>> {
         let store = self.stores.get(&id).and_then(|store| store.downcast_ref::<Rc<RefCell<S>>>());
         store.cloned().ok_or_else(|| Error::internal(format!("store {} has another type", id.0)))
+    }
+
+    /// The stores of a processor, and the same for the node around it.
+    pub(crate) fn open<O>(&self, open: &Open<O>) -> Result<(O, Vec<Rc<dyn Attached>>)> {
+        let find = |place| self.stores.get(&StoreId(place)).map(|store| &**store);
+        let mut opening = Opening { find: &find, attached: Vec::new() };
+        let opened = open(&mut opening)?;
+        Ok((opened, opening.attached))
     }
 
     /// This node takes records of a stream.

@@ -75,11 +75,12 @@ pub(crate) fn offsets_in_a_transaction_check_member_and_generation(harness: &dyn
     assert_eq!(ask.committed(&group, &log).map(|committed| committed.offset), Some(2));
 }
 
+type Step = fn(&dyn Harness, &mut dyn Producer, &TopicPartition, GroupMetadata) -> Answer<Acknowledged>;
+
 pub(crate) fn a_fenced_producer_in_each_call(harness: &dyn Harness) {
     let (topic, group) = (topic(harness, 1, &[]), harness.unique("group"));
     let (log, mut ask) = (at(&topic, 0), Waiting::new(harness));
     let reader = member(harness, &group, "a", &[topic]);
-    type Step = fn(&dyn Harness, &mut dyn Producer, &TopicPartition, GroupMetadata) -> Answer<Acknowledged>;
     let steps: [Step; 4] = [
         |harness, old, log, _| send(harness, old, record(log, "k", Some("zombie"))),
         |harness, old, log, from| send_offsets(harness, old, offsets(log, 1), from),

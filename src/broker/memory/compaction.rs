@@ -28,6 +28,9 @@ impl PartitionLog {
     pub(super) fn compact(&mut self, rules: Compaction, now: i64) -> usize {
         self.dirty = 0;
         let limit = self.cleanable_end(rules.lag, now);
+        if limit <= self.cleaned && !self.tombstones.values().any(|due| *due <= now) {
+            return 0;
+        }
         let keep = self.kept(rules.tombstone_retention, limit, now);
         let before = self.records.len();
         let mut keep = keep.into_iter();

@@ -144,9 +144,7 @@ impl Consumer for MemoryConsumer {
     fn subscribe(&mut self, topics: &[String]) {
         self.topics = topics.to_vec();
         match self.stage {
-            Stage::Idle => self.stage = Stage::Joining,
-            Stage::Awaiting => self.stage = Stage::Joining,
-            Stage::Joining => {}
+            Stage::Idle | Stage::Joining | Stage::Awaiting => self.stage = Stage::Joining,
             Stage::Stable | Stage::Revoking => self.resubscribed = true,
         }
     }

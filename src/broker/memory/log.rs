@@ -5,6 +5,7 @@
 //! or in an aborted range.
 
 use crate::broker::{Answer, Failure, FailureKind, Isolation, LogRecord, Outgoing};
+use crate::record::TopicPartition;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 
@@ -49,17 +50,17 @@ impl PartitionLog {
         self.open.contains_key(&producer)
     }
 
-    /// Appends; `transaction` is the producer if the record belongs to a transaction of his.
-    pub(super) fn append(&mut self, record: Outgoing, transaction: Option<u64>) -> i64 {
+    /// Appends and says where; `transaction` is the producer if the record belongs to a transaction.
+    pub(super) fn append(&mut self, record: Outgoing, transaction: Option<u64>) -> (TopicPartition, i64) {
         let offset = self.end;
         self.end += 1;
         self.dirty += 1;
         if let Some(producer) = transaction {
             push_offset(self.open.entry(producer).or_default(), offset);
         }
-        let Outgoing { timestamp, key, value, headers, .. } = record;
+        let Outgoing { target, timestamp, key, value, headers } = record;
         self.records.push_back(LogRecord { offset, timestamp, key, value, headers });
-        offset
+        (target, offset)
     }
 
     /// Writes the marker of a transaction, if it has written here.

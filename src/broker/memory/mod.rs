@@ -54,16 +54,12 @@ impl Default for Timeouts {
 
 /// A handle to one log; clones share it.
 #[derive(Clone)]
-pub(crate) struct MemoryLog(Arc<Shared>);
-
-struct Shared {
-    clock: Arc<dyn Clock>,
-    state: Mutex<State>,
-}
+pub(crate) struct MemoryLog(Arc<Mutex<State>>);
 
 impl fmt::Debug for MemoryLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("MemoryLog").field(&*self.lock()).finish()
+        let state = self.lock();
+        f.debug_struct("MemoryLog").field("topics", &state.topics.keys()).finish_non_exhaustive()
     }
 }
 
@@ -73,7 +69,7 @@ impl MemoryLog {
     }
 
     pub(crate) fn with_timeouts(clock: Arc<dyn Clock>, timeouts: Timeouts) -> Self {
-        Self(Arc::new(Shared { clock, state: Mutex::new(State::new(timeouts)) }))
+        Self(Arc::new(Mutex::new(State::new(clock, timeouts))))
     }
 
     /// The client objects of one process; faults are switched by its name.
@@ -83,20 +79,15 @@ impl MemoryLog {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // No state is left half changed by a panic: what can panic is the caller's code, which is never run inside.
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The state with everything done that is due by now, and now.
     fn current(&self) -> (MutexGuard<'_, State>, i64) {
-        let now = self.0.clock.monotonic();
         let mut state = self.lock();
+        let now = state.clock.monotonic();
         state.expire(now);
         (state, now)
-    }
-
-    /// The date by which compaction measures ages.
-    fn date(&self) -> i64 {
-        self.0.clock.now().0
     }
 
     // Beside all clients: these always reach the log.
@@ -118,7 +109,7 @@ impl MemoryLog {
     pub(crate) fn append(&self, records: &mut Vec<Outgoing>) -> Answer<()> {
         let plain = Identity { producer: 0, epoch: 0, transactional_id: None };
         let (mut state, _) = self.current();
-        producer::append_all(&mut state, &plain, records, self.date(), |_, _| ())
+        state.append_all(&plain, records, |_, _| ())
     }
 
     /// Records of one partition from `offset` on, at most `max`, and the position behind them.
@@ -230,7 +221,7 @@ impl MemoryLog {
     /// Lets the oldest late request arrive; `false` if there is none.
     pub(crate) fn land_late_request(&self) -> bool {
         let (mut state, now) = self.current();
-        state.land_late_request(now, self.date())
+        state.land_late_request(now)
     }
 
     /// Loses all late requests.

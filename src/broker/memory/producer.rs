@@ -53,14 +53,15 @@ enum Ask {
     Abort,
 }
 
-/// What a call was told.
+/// What a call was told. What was acknowledged meanwhile is told when the answer is taken: an answer that is never
+/// taken must not take it along.
 #[derive(Debug)]
 enum Told {
     Initialised(Identity),
-    Acknowledged(Acknowledged),
     Nothing,
-    /// The transaction ended; with what was acknowledged in it, if it was committed.
-    Ended(Acknowledged),
+    Flushed,
+    Committed,
+    Aborted,
 }
 
 impl Request for Ask {
@@ -81,66 +82,28 @@ impl Request for Ask {
     }
 }
 
-/// Appends in order until one is refused, which is then the first of `records`.
-pub(super) fn append_all(
-    state: &mut State,
-    who: &Identity,
-    records: &mut Vec<Outgoing>,
-    date: i64,
-    mut appended: impl FnMut(&crate::record::TopicPartition, i64),
-) -> Answer<()> {
-    let mut drain = records.drain(..);
-    let refused = drain.by_ref().find_map(|record| {
-        let target = record.target.clone();
-        match state.append(who, record, date) {
-            Ok(offset) => {
-                appended(&target, offset);
-                None
-            }
-            Err(refused) => Some(refused),
-        }
-    });
-    let Some((record, failure)) = refused else { return Ok(()) };
-    let rest: Vec<_> = drain.collect();
-    records.push(record);
-    records.extend(rest);
-    Err(failure)
-}
-
 impl Sender {
-    fn hand_over(
-        &mut self,
-        state: &mut State,
-        records: &mut Vec<Outgoing>,
-        now: i64,
-        date: i64,
-    ) -> Answer<()> {
+    fn hand_over(&mut self, state: &mut State, records: &mut Vec<Outgoing>, now: i64) -> Answer<()> {
         if !self.in_transaction && self.transactional_id.is_some() {
-            return Err(fatal(
-                "a transactional producer sends inside a transaction only: begin it first".to_owned(),
-            ));
+            return Err(fatal("a transactional producer sends inside a transaction only".to_owned()));
         }
         if self.waiting.is_empty()
             && state.faults.delivers(&self.client)
             && state.enter(&self.who, now, false)? == Entered::Yes
         {
             self.touched = true;
-            return append_all(state, &self.who, records, date, |target, offset| {
-                match self.acknowledged.get_mut(target) {
-                    Some(ranges) => push_offset(ranges, offset),
-                    None => push_offset(self.acknowledged.entry(target.clone()).or_default(), offset),
-                }
+            return state.append_all(&self.who, records, |target, offset| {
+                push_offset(self.acknowledged.entry(target).or_default(), offset);
             });
         }
         let taken = records.len().min(QUEUE_RECORDS.saturating_sub(self.waiting_records));
         self.enqueue(records.drain(..taken).collect());
-        self.deliver(state, now, date);
-        match records.is_empty() {
-            true => Ok(()),
-            false => {
-                Err(Failure::new(FailureKind::Retriable, format!("{QUEUE_RECORDS} records wait to be sent")))
-            }
+        self.deliver(state, now);
+        if !records.is_empty() {
+            let text = format!("{QUEUE_RECORDS} records wait to be sent");
+            return Err(Failure::new(FailureKind::Retriable, text));
         }
+        Ok(())
     }
 
     fn enqueue(&mut self, records: Vec<Outgoing>) {
@@ -152,7 +115,7 @@ impl Sender {
     }
 
     /// Sends what waits, in order, as far as it gets.
-    fn deliver(&mut self, state: &mut State, now: i64, date: i64) {
+    fn deliver(&mut self, state: &mut State, now: i64) {
         while let Some(batch) = self.waiting.front() {
             if !state.faults.reaches_with_records(&self.client) {
                 return;
@@ -169,7 +132,7 @@ impl Sender {
             match state.faults.take_loss(&self.client, Call::Produce) {
                 Some(Loss::Request) => return,
                 Some(Loss::Answer) => {
-                    state.produce(&self.who, batch, date);
+                    state.produce(&self.who, batch);
                     return;
                 }
                 Some(Loss::Delay) => {
@@ -181,7 +144,7 @@ impl Sender {
                 }
                 None => {}
             }
-            let (acknowledged, failure) = state.produce(&self.who, batch, date);
+            let (acknowledged, failure) = state.produce(&self.who, batch);
             for (target, ranges) in acknowledged {
                 let known = self.acknowledged.entry(target).or_default();
                 ranges.into_iter().flatten().for_each(|offset| push_offset(known, offset));
@@ -197,12 +160,12 @@ impl Sender {
         self.waiting_records = 0;
     }
 
-    fn attempt(&mut self, state: &mut State, ask: &Ask, now: i64, date: i64) -> Progress<Told> {
+    fn attempt(&mut self, state: &mut State, ask: &Ask, now: i64) -> Progress<Told> {
         match ask {
             Ask::Init => self.init(state),
-            Ask::Flush => self.flush(state, now, date),
+            Ask::Flush => self.flush(state, now),
             Ask::SendOffsets(offsets, from) => self.send_offsets(state, offsets, from, now),
-            Ask::Commit => self.commit(state, now, date),
+            Ask::Commit => self.commit(state, now),
             Ask::Abort => self.abort(state),
         }
     }
@@ -215,13 +178,13 @@ impl Sender {
         }
     }
 
-    fn flush(&mut self, state: &mut State, now: i64, date: i64) -> Progress<Told> {
-        self.deliver(state, now, date);
+    fn flush(&mut self, state: &mut State, now: i64) -> Progress<Told> {
+        self.deliver(state, now);
         if !self.waiting.is_empty() {
             return Progress::Wait;
         }
         match self.failure.clone() {
-            None => Progress::Done(Ok(Told::Acknowledged(std::mem::take(&mut self.acknowledged)))),
+            None => Progress::Done(Ok(Told::Flushed)),
             Some(failure) => {
                 // Inside a transaction it stands until the abort.
                 if self.transactional_id.is_none() {
@@ -251,11 +214,11 @@ impl Sender {
         told(sent, |()| Told::Nothing)
     }
 
-    fn commit(&mut self, state: &mut State, now: i64, date: i64) -> Progress<Told> {
+    fn commit(&mut self, state: &mut State, now: i64) -> Progress<Told> {
         if !self.in_transaction {
             return Progress::Done(Err(fatal("there is no transaction to commit".to_owned())));
         }
-        self.deliver(state, now, date);
+        self.deliver(state, now);
         if !self.waiting.is_empty() {
             return Progress::Wait;
         }
@@ -280,35 +243,32 @@ impl Sender {
     }
 
     fn end(&mut self, state: &mut State, commit: bool) -> Progress<Told> {
-        let acknowledged = self.acknowledged.clone();
+        let ended = if commit { Told::Committed } else { Told::Aborted };
         if !self.touched {
-            return Progress::Done(Ok(Told::Ended(acknowledged)));
+            return Progress::Done(Ok(ended));
         }
         let late = || Late::EndTransaction { who: self.who.clone(), commit };
-        let ended = state
-            .pass(&self.client, Call::EndTransaction, late, |state| state.end_transaction(&self.who, commit));
-        told(ended, |()| Told::Ended(if commit { acknowledged } else { Acknowledged::new() }))
+        let arrive = |state: &mut State| state.end_transaction(&self.who, commit);
+        told(state.pass(&self.client, Call::EndTransaction, late, arrive), |()| ended)
     }
 
     /// What an answer changes once it is taken.
     fn learn(&mut self, told: Told) -> Acknowledged {
+        let committed = matches!(told, Told::Committed);
         match told {
-            Told::Nothing => Acknowledged::new(),
-            Told::Acknowledged(acknowledged) => acknowledged,
+            Told::Nothing => return Acknowledged::new(),
+            Told::Flushed => return std::mem::take(&mut self.acknowledged),
             Told::Initialised(identity) => {
                 self.who = identity;
                 self.ready = true;
-                (self.in_transaction, self.touched, self.failure) = (false, false, None);
-                self.acknowledged.clear();
+                self.failure = None;
                 self.purge();
-                Acknowledged::new()
             }
-            Told::Ended(acknowledged) => {
-                (self.in_transaction, self.touched) = (false, false);
-                self.acknowledged.clear();
-                acknowledged
-            }
+            Told::Committed | Told::Aborted => {}
         }
+        (self.in_transaction, self.touched) = (false, false);
+        let acknowledged = std::mem::take(&mut self.acknowledged);
+        if committed { acknowledged } else { Acknowledged::new() }
     }
 }
 
@@ -342,11 +302,9 @@ impl MemoryProducer {
     }
 
     fn start(&mut self, ask: Ask) -> Ticket {
-        let date = self.log.date();
         let (mut state, now) = self.log.current();
         let reaches = state.faults.reaches(&self.sender.client);
-        let progress =
-            if reaches { self.sender.attempt(&mut state, &ask, now, date) } else { Progress::Wait };
+        let progress = if reaches { self.sender.attempt(&mut state, &ask, now) } else { Progress::Wait };
         self.calls.start(state.ticket(), ask, now + state.timeouts.request, progress)
     }
 }
@@ -380,9 +338,8 @@ impl Producer for MemoryProducer {
     }
 
     fn send_all(&mut self, records: &mut Vec<Outgoing>) -> Answer<()> {
-        let date = self.log.date();
         let (mut state, now) = self.log.current();
-        self.sender.hand_over(&mut state, records, now, date)
+        self.sender.hand_over(&mut state, records, now)
     }
 
     fn start_flush(&mut self) -> Ticket {
@@ -399,11 +356,10 @@ impl Producer for MemoryProducer {
     }
 
     fn poll(&mut self, ticket: Ticket) -> Option<Answer<Acknowledged>> {
-        let date = self.log.date();
         let (mut state, now) = self.log.current();
         let (calls, sender) = (&mut self.calls, &mut self.sender);
         let reaches = state.faults.reaches(&sender.client);
-        let answer = calls.poll(ticket, now, reaches, |ask| sender.attempt(&mut state, ask, now, date))?;
+        let answer = calls.poll(ticket, now, reaches, |ask| sender.attempt(&mut state, ask, now))?;
         Some(answer.map(|told| sender.learn(told)))
     }
 }

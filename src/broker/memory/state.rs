@@ -1,8 +1,9 @@
 //! Everything the log holds, behind its one lock, and the requests that concern more than one part of it.
 
+use super::compaction::Compaction;
 use super::faults::{Batch, Call, Faults, Late, Loss};
 use super::group::Group;
-use super::log::push_offset;
+use super::log::{PartitionLog, push_offset};
 use super::topic::{Topic, fatal, no_such_partition};
 use super::transactions::{Entered, Identity, Transactions};
 use super::{Timeouts, calls::Progress};
@@ -10,29 +11,31 @@ use crate::broker::{
     Acknowledged, Answer, Failure, GroupMetadata, Isolation, LogBounds, NewTopic, Offsets, Outgoing, Ticket,
 };
 use crate::record::TopicPartition;
+use crate::time::Clock;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// `offset.metadata.max.bytes`.
 const MAX_METADATA_BYTES: usize = 4096;
 
-#[derive(Debug)]
 pub(super) struct State {
+    pub(super) clock: Arc<dyn Clock>,
     pub(super) timeouts: Timeouts,
     pub(super) topics: BTreeMap<Arc<str>, Topic>,
     pub(super) groups: BTreeMap<String, Group>,
     pub(super) transactions: Transactions,
     pub(super) faults: Faults,
-    /// Per producer the last request that had a number, and what was acknowledged for it.
-    requests: BTreeMap<u64, (u64, Acknowledged)>,
+    /// Per producer the last request that had a number, and its answer.
+    requests: BTreeMap<u64, (u64, (Acknowledged, Option<Failure>))>,
     /// Nothing expires before.
     check_at: i64,
     last_id: u64,
 }
 
 impl State {
-    pub(super) fn new(timeouts: Timeouts) -> Self {
+    pub(super) fn new(clock: Arc<dyn Clock>, timeouts: Timeouts) -> Self {
         Self {
+            clock,
             timeouts,
             topics: BTreeMap::new(),
             groups: BTreeMap::new(),
@@ -108,7 +111,7 @@ impl State {
         self.complete_rebalances(now);
     }
 
-    pub(super) fn partition(&mut self, at: &TopicPartition) -> Answer<&mut super::log::PartitionLog> {
+    pub(super) fn partition(&mut self, at: &TopicPartition) -> Answer<&mut PartitionLog> {
         let partition =
             self.topics.get_mut(&at.topic).and_then(|t| t.partitions.get_mut(at.partition as usize));
         partition.ok_or_else(|| no_such_partition(at))
@@ -116,8 +119,7 @@ impl State {
 
     pub(super) fn bounds(&self, at: &TopicPartition, isolation: Isolation) -> Answer<LogBounds> {
         let partition = self.topics.get(&at.topic).and_then(|t| t.partitions.get(at.partition as usize));
-        let bounds =
-            |log: &super::log::PartitionLog| LogBounds { start: log.start(), end: log.end(isolation) };
+        let bounds = |log: &PartitionLog| LogBounds { start: log.start(), end: log.end(isolation) };
         partition.map(bounds).ok_or_else(|| no_such_partition(at))
     }
 
@@ -148,62 +150,58 @@ impl State {
         Ok(entered)
     }
 
-    /// Appends one record of a producer that has entered. A refused record is given back. `date` is for compaction.
-    pub(super) fn append(
+    /// Appends records of a producer that has entered, in order, until one is refused: that one is then the first of
+    /// `records`.
+    pub(super) fn append_all(
         &mut self,
         who: &Identity,
-        record: Outgoing,
-        date: i64,
-    ) -> Result<i64, (Outgoing, Failure)> {
-        let Some(topic) = self.topics.get_mut(&record.target.topic) else {
-            let failure = no_such_partition(&record.target);
-            return Err((record, failure));
-        };
-        if let Some(failure) = topic.refuses(&record) {
-            return Err((record, failure));
+        records: &mut Vec<Outgoing>,
+        mut appended: impl FnMut(TopicPartition, i64),
+    ) -> Answer<()> {
+        let Self { topics, transactions, clock, .. } = self;
+        let mut current: Option<(Arc<str>, &mut Topic)> = None;
+        let mut drain = records.drain(..);
+        let mut refused = None;
+        for record in drain.by_ref() {
+            let name = &record.target.topic;
+            if current.as_ref().is_none_or(|(current, _)| !Arc::ptr_eq(current, name) && current != name) {
+                current = topics.get_mut(name).map(|topic| (name.clone(), topic));
+            }
+            let topic = current.as_mut().map(|(_, topic)| &mut **topic);
+            match append(topic, transactions, who, record, &**clock) {
+                Ok((target, offset)) => appended(target, offset),
+                Err(record) => {
+                    refused = Some(*record);
+                    break;
+                }
+            }
         }
-        let compaction = topic.compaction;
-        let Some(log) = topic.partitions.get_mut(record.target.partition as usize) else {
-            let failure = no_such_partition(&record.target);
-            return Err((record, failure));
-        };
-        if let Some(rules) = compaction.filter(|_| log.is_dirty()) {
-            log.compact(rules, date);
-        }
-        if who.transactional_id.is_none() {
-            return Ok(log.append(record, None));
-        }
-        if !log.is_open(who.producer)
-            && let Ok(Some(transaction)) = self.transactions.current(who)
-        {
-            transaction.partitions.insert(record.target.clone());
-        }
-        Ok(log.append(record, Some(who.producer)))
+        let Some((record, failure)) = refused else { return Ok(()) };
+        let rest: Vec<_> = drain.collect();
+        records.push(record);
+        records.extend(rest);
+        Err(failure)
     }
 
     /// Appends a numbered request: what came before under the same number is not appended again. With the first
     /// failure, if a record was refused; the others are appended all the same.
-    pub(super) fn produce(
-        &mut self,
-        who: &Identity,
-        batch: &Batch,
-        date: i64,
-    ) -> (Acknowledged, Option<Failure>) {
-        if let Some((number, acknowledged)) = self.requests.get(&who.producer)
-            && batch.number <= *number
-        {
-            let repeated = if batch.number == *number { acknowledged.clone() } else { Acknowledged::new() };
-            return (repeated, None);
+    pub(super) fn produce(&mut self, who: &Identity, batch: &Batch) -> (Acknowledged, Option<Failure>) {
+        match self.requests.get(&who.producer) {
+            Some((number, answer)) if batch.number == *number => return answer.clone(),
+            Some((number, _)) if batch.number < *number => return (Acknowledged::new(), None),
+            _ => {}
         }
         let (mut acknowledged, mut failure) = (Acknowledged::new(), None);
         for record in &batch.records {
-            match self.append(who, record.clone(), date) {
-                Ok(offset) => push_offset(acknowledged.entry(record.target.clone()).or_default(), offset),
-                Err((_, refused)) => failure = failure.or(Some(refused)),
+            let topic = self.topics.get_mut(&record.target.topic);
+            match append(topic, &mut self.transactions, who, record.clone(), &*self.clock) {
+                Ok((target, offset)) => push_offset(acknowledged.entry(target).or_default(), offset),
+                Err(refused) => failure = failure.or(Some(refused.1)),
             }
         }
-        self.requests.insert(who.producer, (batch.number, acknowledged.clone()));
-        (acknowledged, failure)
+        let answer = (acknowledged, failure);
+        self.requests.insert(who.producer, (batch.number, answer.clone()));
+        answer
     }
 
     // Transactions.
@@ -301,12 +299,12 @@ impl State {
     }
 
     /// Lets the oldest late request arrive; `false` if there is none. Nobody hears its answer.
-    pub(super) fn land_late_request(&mut self, now: i64, date: i64) -> bool {
+    pub(super) fn land_late_request(&mut self, now: i64) -> bool {
         match self.faults.late.pop_front() {
             None => return false,
             Some(Late::Produce { who, batch }) => {
                 if let Ok(Entered::Yes) = self.enter(&who, now, true) {
-                    self.produce(&who, &batch, date);
+                    self.produce(&who, &batch);
                 }
             }
             Some(Late::EndTransaction { who, commit }) => {
@@ -318,6 +316,44 @@ impl State {
         }
         true
     }
+}
+
+/// Where a record goes, unless it is refused.
+fn find<'a>(
+    topic: Option<&'a mut Topic>,
+    record: &Outgoing,
+) -> Answer<(&'a mut PartitionLog, Option<Compaction>)> {
+    let topic = topic.ok_or_else(|| no_such_partition(&record.target))?;
+    topic.accept(record)?;
+    let compaction = topic.compaction;
+    let log = topic.partitions.get_mut(record.target.partition as usize);
+    Ok((log.ok_or_else(|| no_such_partition(&record.target))?, compaction))
+}
+
+/// Appends one record; a refused one is given back.
+fn append(
+    topic: Option<&mut Topic>,
+    transactions: &mut Transactions,
+    who: &Identity,
+    record: Outgoing,
+    clock: &dyn Clock,
+) -> Result<(TopicPartition, i64), Box<(Outgoing, Failure)>> {
+    let (log, compaction) = match find(topic, &record) {
+        Ok(found) => found,
+        Err(failure) => return Err(Box::new((record, failure))),
+    };
+    if let Some(rules) = compaction.filter(|_| log.is_dirty()) {
+        log.compact(rules, clock.now().0);
+    }
+    if who.transactional_id.is_none() {
+        return Ok(log.append(record, None));
+    }
+    if !log.is_open(who.producer)
+        && let Ok(Some(transaction)) = transactions.current(who)
+    {
+        transaction.partitions.insert(record.target.clone());
+    }
+    Ok(log.append(record, Some(who.producer)))
 }
 
 fn check_metadata(offsets: &Offsets) -> Answer<()> {

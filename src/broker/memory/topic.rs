@@ -41,26 +41,31 @@ impl Topic {
         })
     }
 
-    /// Why a record cannot be appended, if it cannot. A header costs more than its bytes.
-    pub(super) fn refuses(&self, record: &Outgoing) -> Option<Failure> {
+    /// Whether a record may be appended.
+    pub(super) fn accept(&self, record: &Outgoing) -> Answer<()> {
         if self.compaction.is_some() && record.key.is_none() {
-            return Some(fatal(format!(
+            return Err(fatal(format!(
                 "a record without a key cannot go to {}, which is compacted",
                 record.target
             )));
         }
-        let bytes = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
-        let headers: usize =
-            record.headers.iter().map(|(key, value)| HEADER_OVERHEAD + key.len() + bytes(value)).sum();
-        let size = RECORD_OVERHEAD + bytes(record.key.as_deref()) + bytes(record.value.as_deref()) + headers;
-        (size > self.max_message_bytes).then(|| {
-            let limit = self.max_message_bytes;
-            fatal(format!(
-                "a record of {size} bytes is too large for {}: max.message.bytes is {limit}",
-                record.target
-            ))
-        })
+        let (size, limit) = (size(record), self.max_message_bytes);
+        if size > limit {
+            let target = &record.target;
+            let text =
+                format!("a record of {size} bytes is too large for {target}: max.message.bytes is {limit}");
+            return Err(fatal(text));
+        }
+        Ok(())
     }
+}
+
+/// Size of a record in a batch of its own, at most.
+fn size(record: &Outgoing) -> usize {
+    let bytes = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
+    let headers: usize =
+        record.headers.iter().map(|(key, value)| HEADER_OVERHEAD + key.len() + bytes(value)).sum();
+    RECORD_OVERHEAD + bytes(record.key.as_deref()) + bytes(record.value.as_deref()) + headers
 }
 
 fn setting<T: FromStr>(topic: &NewTopic, name: &str, default: T) -> Answer<T> {

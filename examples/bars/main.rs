@@ -1,0 +1,70 @@
+//! The bar pipeline: ticks in, live bars and one-shot final bars out, M1 -> H1 -> D1 -> W1 and Mo1.
+//!
+//! `cargo run --release --example bars` simulates a market; `-- --help` shows what else it does.
+#![allow(unreachable_pub, reason = "a program: `pub` means used by its other files")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::cast_precision_loss,
+    reason = "a program and its tests, not a library"
+)]
+
+mod arguments;
+mod bar;
+mod clock;
+mod decimal;
+mod engine;
+mod finals;
+mod input;
+mod lines;
+mod market;
+mod options;
+mod outlet;
+mod pattern;
+mod published;
+mod report;
+mod run;
+mod runs;
+mod shutdown;
+mod simulate;
+mod summary;
+mod symbol;
+mod tick;
+mod ticks;
+mod timeframe;
+mod topology;
+
+use arguments::Arguments;
+use clap::Parser;
+use options::Options;
+use run::Ended;
+use shutdown::Shutdown;
+use std::io::Write;
+use std::process::ExitCode;
+
+/// 0: done. 1: failed. 2: a mistake on the command line. 130: interrupted, the finals so far are written.
+fn main() -> ExitCode {
+    let options = match Options::check(&Arguments::parse()) {
+        Ok(options) => options,
+        Err(mistakes) => {
+            tell(&mistakes);
+            return ExitCode::from(2);
+        }
+    };
+    let ended = Shutdown::on_signals().map_err(Into::into).and_then(|shutdown| run::run(&options, &shutdown));
+    match ended {
+        Ok(Ended::Whole) => ExitCode::SUCCESS,
+        Ok(Ended::Interrupted) => ExitCode::from(130),
+        Err(error) => {
+            let error = error.to_string();
+            tell(&format!("{}{error}", if error.starts_with("error") { "" } else { "error: " }));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Standard error may be closed; that is no reason to panic.
+fn tell(text: &dyn std::fmt::Display) {
+    _ = writeln!(std::io::stderr(), "{text}");
+}

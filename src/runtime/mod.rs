@@ -1,0 +1,42 @@
+//! Runs a topology: a synchronous state machine that is driven in steps and told the time, and its thin adapters.
+
+mod ask;
+mod audit;
+mod changelog_reader;
+mod checkpoint;
+mod commit;
+mod config;
+mod ending;
+mod instance;
+mod moment;
+mod offset_metadata;
+mod partition_group;
+mod point;
+mod preparation;
+mod process;
+mod producer;
+mod properties;
+mod questions;
+mod running;
+mod settings;
+mod source_watermark;
+mod start;
+mod task;
+mod topics;
+mod worker;
+mod writers;
+
+pub use config::StreamsConfig;
+pub use ending::AtEnd;
+pub(crate) use ending::EndOfInput;
+pub use instance::State;
+pub(crate) use instance::{Instance, Stepped};
+pub(crate) use moment::Moment;
+pub(crate) use offset_metadata::OffsetMetadata;
+pub use point::CommitPoint;
+pub(crate) use process::{KillHook, Surroundings};
+pub(crate) use settings::{Guarantee, Settings};
+pub(crate) use task::{
+    Explanation, FutureSkewPolicy, Held, Holder, InputKind, InputPlan, OnError, Question, Ran, Saved,
+    SavedInput, Task, TaskCheckpoint, TaskPlan, TaskSettings, Wakeup,
+};

@@ -1,0 +1,136 @@
+//! The checked properties as types, read once when an application is made.
+
+use super::config::StreamsConfig;
+use super::task::{FutureSkewPolicy, OnError, TaskSettings};
+use crate::error::{Error, Result};
+use crate::topology::AutoOffsetReset;
+use std::collections::BTreeMap;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// `offset.metadata.max.bytes` of a broker that was not told otherwise.
+const METADATA_MAX_BYTES: usize = 4096;
+
+/// Whether results are written in transactions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Guarantee {
+    AtLeastOnce,
+    ExactlyOnce,
+}
+
+/// Times are in ms of the machine's clock unless said otherwise.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) application_id: Arc<str>,
+    pub(crate) guarantee: Guarantee,
+    pub(crate) workers: usize,
+    pub(crate) commit_interval: i64,
+    pub(crate) cache_bytes: usize,
+    pub(crate) tasks: TaskSettings,
+    pub(crate) reset: AutoOffsetReset,
+    pub(crate) transaction_timeout: i64,
+    pub(crate) retry_backoff: i64,
+    pub(crate) retry_backoff_max: i64,
+    pub(crate) process_batch: usize,
+    pub(crate) restore_batch: usize,
+    pub(crate) commit_suspect: i64,
+    pub(crate) compaction_lag: i64,
+    pub(crate) shutdown_timeout: i64,
+    pub(crate) reset_lost_offsets: bool,
+    pub(crate) accept_topology_change: bool,
+    /// For the internal topics that are made.
+    pub(crate) topic_configs: BTreeMap<String, String>,
+}
+
+impl Settings {
+    pub(crate) fn of(config: &StreamsConfig) -> Result<Self> {
+        let read = Reader(config);
+        Ok(Self {
+            application_id: read.text("application.id")?.into(),
+            guarantee: match read.text("processing.guarantee")?.as_str() {
+                "exactly_once_v2" => Guarantee::ExactlyOnce,
+                _ => Guarantee::AtLeastOnce,
+            },
+            workers: read.number("num.stream.threads")?,
+            commit_interval: read.number("commit.interval.ms")?,
+            cache_bytes: read.number("statestore.cache.max.bytes")?,
+            tasks: read.tasks()?,
+            reset: match read.text("auto.offset.reset")?.as_str() {
+                "latest" => AutoOffsetReset::Latest,
+                "none" => AutoOffsetReset::None,
+                _ => AutoOffsetReset::Earliest,
+            },
+            transaction_timeout: read.number("transaction.timeout.ms")?,
+            retry_backoff: read.number("retry.backoff.ms")?,
+            retry_backoff_max: read.number("retry.backoff.max.ms")?,
+            process_batch: read.number("highwater.process.batch")?,
+            restore_batch: read.number("highwater.restore.batch")?,
+            commit_suspect: read.number("highwater.commit.suspect.ms")?,
+            compaction_lag: read.number("highwater.changelog.compaction.lag.ms")?,
+            shutdown_timeout: read.number("highwater.shutdown.timeout.ms")?,
+            reset_lost_offsets: read.text("highwater.on.lost.offsets")? == "reset",
+            accept_topology_change: read.text("highwater.on.topology.change")? == "accept",
+            topic_configs: config.topic_configs(),
+        })
+    }
+
+    pub(crate) fn is_exactly_once(&self) -> bool {
+        self.guarantee == Guarantee::ExactlyOnce
+    }
+}
+
+/// Reads properties that were checked before.
+struct Reader<'a>(&'a StreamsConfig);
+
+impl Reader<'_> {
+    fn text(&self, name: &str) -> Result<String> {
+        let value = self.0.value(name).map(|value| value.trim().to_owned());
+        value.ok_or_else(|| Error::config(format!("`{name}` is not set")))
+    }
+
+    fn number<T: FromStr>(&self, name: &str) -> Result<T> {
+        let text = self.text(name)?;
+        text.parse().map_err(|_| Error::config(format!("`{name}` is `{text}`, which is out of range")))
+    }
+
+    fn duration_or_off(&self, name: &str) -> Result<Option<Duration>> {
+        match self.text(name)?.as_str() {
+            "off" => Ok(None),
+            _ => Ok(Some(Duration::from_millis(self.number(name)?))),
+        }
+    }
+
+    fn duration(&self, name: &str) -> Result<Duration> {
+        Ok(Duration::from_millis(self.number(name)?))
+    }
+
+    fn handler(&self, name: &str) -> Result<OnError> {
+        Ok(if self.text(name)? == "continue" { OnError::Skip } else { OnError::Fail })
+    }
+
+    fn tasks(&self) -> Result<TaskSettings> {
+        Ok(TaskSettings {
+            idle_timeout: self.duration_or_off("highwater.idle.timeout.ms")?,
+            max_future_skew: self.duration_or_off("highwater.max.future.skew.ms")?,
+            future_skew_policy: match self.text("highwater.future.skew.policy")?.as_str() {
+                "skip" => FutureSkewPolicy::Skip,
+                "fail" => FutureSkewPolicy::Fail,
+                _ => FutureSkewPolicy::Accept,
+            },
+            advance_batch: self.number("highwater.advance.batch")?,
+            max_task_idle: match self.number::<i64>("max.task.idle.ms")? {
+                ..0 => None,
+                ms => Some(Duration::from_millis(ms.unsigned_abs())),
+            },
+            max_buffered_records: self.number("buffered.records.per.partition")?,
+            on_deserialization_error: self.handler("deserialization.exception.handler")?,
+            on_processing_error: self.handler("processing.exception.handler")?,
+            uncommitted_max_bytes: self.number("statestore.uncommitted.max.bytes")?,
+            marker_interval: self.duration("highwater.watermark.interval.ms")?,
+            ask_interval: self.duration("highwater.idle.ask.interval.ms")?,
+            metadata_max_bytes: METADATA_MAX_BYTES,
+            flush_each_batch: self.text("processing.guarantee")? == "at_least_once",
+        })
+    }
+}

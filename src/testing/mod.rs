@@ -1,0 +1,11 @@
+//! The real engine on a log in memory with a manual clock: several partitions, several instances, crashes.
+//!
+//! Nothing here is a model of the engine: the same tasks, stores, commits and restores run as on a broker.
+
+mod cluster;
+mod driver;
+mod topics;
+
+pub use crate::runtime::CommitPoint;
+pub use driver::TopologyTestDriver;
+pub use topics::{InputRecord, InputTopic, OutputRecord, OutputTopic};
