@@ -4,6 +4,8 @@
 mod broker;
 mod dsl;
 mod error;
+#[cfg(doctest)]
+mod guide;
 mod processor;
 mod record;
 mod runtime;
