@@ -1,9 +1,9 @@
 //! Mean reading per sensor and day, where a day is the sensor's own: its time zone comes with its key.
 
-use highwater::serdes::{BigEndian, Json, WindowedSerde};
-use highwater::time::{CalendarWindows, TimeZone, Timestamp, Windowed, minutes};
+use highwater::serdes::Json;
+use highwater::time::{CalendarWindows, TimeZone, minutes};
 use highwater::{
-    BoxError, Consumed, DefaultSerde, Materialized, Produced, Result, StreamsBuilder, Suppressed, Topology,
+    Consumed, DefaultSerde, Materialized, Produced, Result, StreamsBuilder, Suppressed, Topology,
 };
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +28,7 @@ impl DefaultSerde for Day {
 fn topology() -> Result<Topology> {
     let builder = StreamsBuilder::new();
     builder
-        .stream("readings", Consumed::<Sensor, f64>::default())
+        .stream("readings", Consumed::<Sensor, f64>::default().idle_timeout(minutes(5)))
         .group_by_key()
         .windowed_by(CalendarWindows::days(|sensor: &Sensor| sensor.zone).grace(minutes(10)))
         .aggregate(
@@ -48,4 +48,42 @@ fn topology() -> Result<Topology> {
 
 fn main() -> Result<()> {
     topology().map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use highwater::serdes::{BigEndian, WindowedSerde};
+    use highwater::testing::TopologyTestDriver;
+    use highwater::time::{Timestamp, days};
+
+    fn sensor(id: u64, zone: &str) -> Sensor {
+        Sensor { id, zone: zone.parse().unwrap() }
+    }
+
+    /// On 2024-03-31 clocks went forward in Europe: Madrid's day has 23 hours and begins the evening before, in UTC.
+    #[test]
+    fn a_day_is_the_sensors_own() {
+        let mut driver = TopologyTestDriver::new(topology().unwrap());
+        let readings = driver.input_topic("readings", Produced::default());
+        let means = driver.output_topic(
+            "mean-per-day",
+            Consumed::<_, f64>::with(WindowedSerde::of(Json).with_end(), BigEndian),
+        );
+        let (madrid, tokyo) = (sensor(1, "Europe/Madrid"), sensor(2, "Asia/Tokyo"));
+        let noon = Timestamp(1_711_886_400_000);
+        driver.pipe_input(&readings, madrid.clone(), 12.0, noon);
+        driver.pipe_input(&readings, tokyo.clone(), 20.0, noon);
+        driver.pipe_input(&readings, madrid.clone(), 18.0, noon);
+        driver.advance_clock(days(1));
+
+        let finals = driver.read_output(&means);
+        let shown: Vec<_> =
+            finals.iter().map(|(day, mean)| (day.key.id, day.window.to_string(), *mean)).collect();
+        let expected = [
+            (2, "[2024-03-30T15:00:00.000Z, 2024-03-31T15:00:00.000Z)", 20.0),
+            (1, "[2024-03-30T23:00:00.000Z, 2024-03-31T22:00:00.000Z)", 15.0),
+        ];
+        assert_eq!(shown, expected.map(|(id, day, mean)| (id, day.to_owned(), mean)));
+    }
 }
