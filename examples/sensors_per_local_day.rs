@@ -53,6 +53,7 @@ fn main() -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use highwater::Windowed;
     use highwater::serdes::{BigEndian, WindowedSerde};
     use highwater::testing::TopologyTestDriver;
     use highwater::time::{Timestamp, days};
@@ -68,7 +69,7 @@ mod tests {
         let readings = driver.input_topic("readings", Produced::default());
         let means = driver.output_topic(
             "mean-per-day",
-            Consumed::<_, f64>::with(WindowedSerde::of(Json).with_end(), BigEndian),
+            Consumed::<Windowed<Sensor>, f64>::with(WindowedSerde::of(Json).with_end(), BigEndian),
         );
         let (madrid, tokyo) = (sensor(1, "Europe/Madrid"), sensor(2, "Asia/Tokyo"));
         let noon = Timestamp(1_711_886_400_000);

@@ -5,6 +5,7 @@ use std::{env, fs};
 
 /// What each layer may name. Arrows point downwards only.
 const LAYERS: &[(&str, &[&str])] = &[
+    ("guide", &[]),
     ("error", &[]),
     ("time", &["error"]),
     ("record", &["time", "error"]),
