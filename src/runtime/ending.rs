@@ -266,6 +266,5 @@ fn has_read_all(step: &mut Step<'_>, running: &Running) -> bool {
 }
 
 fn largest_watermark(running: &Running) -> Timestamp {
-    let saved = running.task.checkpoint();
-    saved.inputs.iter().map(|input| input.watermark).max().unwrap_or(Timestamp::MIN)
+    running.task.largest_source_watermark()
 }

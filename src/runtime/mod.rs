@@ -22,6 +22,8 @@ mod settings;
 mod source_watermark;
 mod start;
 mod task;
+#[cfg(test)]
+mod tests;
 mod topics;
 mod worker;
 mod writers;

@@ -5,7 +5,7 @@ use super::checkpoint::Checkpoint;
 use super::process::{Process, Step, broker_error};
 use super::start::stored_offsets;
 use super::topics::{TaskInput, TaskTopics};
-use super::{InputKind, InputPlan, Ran, Saved, Task, TaskCheckpoint, TaskPlan};
+use super::{InputKind, InputPlan, Ran, Saved, Task, TaskCheckpoint, TaskPlan, Wakeup};
 use crate::broker::{Acknowledged, FailureKind, Offsets, Outgoing};
 use crate::error::{Error, ErrorKind, Result};
 use crate::processor::Counts;
@@ -59,9 +59,10 @@ pub(crate) struct Running {
     /// `false` under `at_least_once` until the group has a position: nothing is processed before.
     born: bool,
     has_outputs: bool,
+    /// When it wants to be looked at again, as of its last work.
+    pub(crate) wakeup: Wakeup,
     /// At the last commit.
     counted: Counts,
-    told: Timestamp,
     /// Something was written since.
     wrote: bool,
     pending: Option<Pending>,
@@ -103,7 +104,7 @@ impl Running {
             backend: made.backend,
             born: made.is_committed || process.settings.is_exactly_once(),
             has_outputs,
-            told: Timestamp::MIN,
+            wakeup: Wakeup::default(),
             wrote: false,
             pending: None,
         };
@@ -187,7 +188,7 @@ impl Running {
             || self.wrote
             || self.task.counts() != self.counted
             || self.task.dirty_bytes() > 0
-            || self.has_outputs && self.task.watermark() != self.told
+            || self.wakeup.markers.is_some()
             || self.logs.iter().flatten().any(|log| !log.again.is_empty())
     }
 
@@ -296,7 +297,8 @@ impl Running {
         self.task.stores().iter().for_each(|store| store.borrow_mut().committed());
         self.logs.iter_mut().flatten().for_each(|log| log.sent.clear());
         (self.born, self.wrote) = (true, false);
-        (self.counted, self.told) = (self.task.counts(), self.task.watermark());
+        self.counted = self.task.counts();
+        self.wakeup.markers = None;
         Ok(pending.positions)
     }
 

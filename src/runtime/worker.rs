@@ -225,8 +225,12 @@ impl Worker {
                 running.tell_watermark(step, &mut self.unsent);
             }
             ending.drive(step, running, activity)?;
-            let wakeup = running.task.next_wakeup(step.moment);
+            running.wakeup = running.task.next_wakeup(step.moment);
+            let wakeup = &running.wakeup;
             activity.machine = earlier(activity.machine, wakeup.machine);
+            if !exactly_once {
+                activity.machine = earlier(activity.machine, wakeup.markers);
+            }
             activity.application = earlier(activity.application, earlier(wakeup.due, wakeup.question));
         }
         let waiting: usize = self.running.iter().map(|running| running.task.dirty_bytes()).sum();
