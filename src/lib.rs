@@ -3,6 +3,7 @@
 
 mod broker;
 mod dsl;
+mod embedded;
 mod error;
 #[cfg(doctest)]
 mod guide;
@@ -26,7 +27,7 @@ pub use processor::{
     ProcessorContext, PunctuationType,
 };
 pub use record::{Headers, Record, RecordMetadata, TaskId, TopicPartition};
-pub use runtime::{AtEnd, State, StreamsConfig};
+pub use runtime::{AtEnd, EmbeddedLog, KafkaStreams, RunningStreams, Snapshot, State, StreamsConfig};
 pub use serdes::{DefaultSerde, Key, NoKey, NullableKey};
 pub use state::{KeyValueStore, StateStore, StoreBuilder, WindowStore};
 pub use time::{Window, Windowed, Windows};
