@@ -1,10 +1,11 @@
 //! Lets each order through once and forgets it after an hour: a processor with a store and a punctuator.
+#![allow(clippy::print_stdout, reason = "a program")]
 
 use highwater::serdes::Json;
 use highwater::time::{Timestamp, hours, minutes};
 use highwater::{
-    BoxError, Consumed, DefaultSerde, KeyValueStore, Processor, ProcessorContext, Produced, PunctuationType,
-    Record, Result, StreamsBuilder, Topology,
+    AtEnd, BoxError, Consumed, DefaultSerde, EmbeddedLog, KafkaStreams, KeyValueStore, Processor,
+    ProcessorContext, Produced, PunctuationType, Record, Result, StreamsBuilder, StreamsConfig, Topology,
 };
 use serde::{Deserialize, Serialize};
 
@@ -67,8 +68,24 @@ fn topology() -> Result<Topology> {
     builder.build()
 }
 
-fn main() -> Result<()> {
-    topology().map(drop)
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<()> {
+    let log = EmbeddedLog::new();
+    log.create_topic("orders", 2)?;
+    log.create_topic("orders-once", 2)?;
+    for (minute, id) in [(0, 1), (1, 2), (2, 1), (89, 3), (90, 1)] {
+        let order = Order { id, total: 10 };
+        let at = Timestamp(minute * 60_000);
+        log.append("orders", &Produced::default(), &"ann".to_owned(), &order, at)?;
+    }
+    log.end_of_input(AtEnd::Close);
+
+    let config = StreamsConfig::new("orders-once", "").exactly_once();
+    KafkaStreams::embedded(topology()?, &log, config)?.run(tokio::signal::ctrl_c()).await?;
+    for (customer, order) in log.read("orders-once", &Consumed::<String, Order>::default())? {
+        println!("{customer}: order {} for {}", order.id, order.total);
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -110,6 +127,11 @@ mod tests {
         assert_eq!(shop.passed(), [1, 2]);
         shop.order(2, 3);
         assert!(shop.passed().is_empty());
+    }
+
+    #[test]
+    fn the_program_runs() {
+        main().unwrap();
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! Mean reading per sensor and day, where a day is the sensor's own: its time zone comes with its key.
+#![allow(clippy::print_stdout, reason = "a program")]
 
-use highwater::serdes::Json;
-use highwater::time::{CalendarWindows, TimeZone, minutes};
+use highwater::serdes::{BigEndian, Json, WindowedSerde};
+use highwater::time::{CalendarWindows, TimeZone, Timestamp, minutes};
 use highwater::{
-    Consumed, DefaultSerde, Materialized, Produced, Result, StreamsBuilder, Suppressed, Topology,
+    AtEnd, Consumed, DefaultSerde, EmbeddedLog, KafkaStreams, Materialized, Produced, Result, StreamsBuilder,
+    StreamsConfig, Suppressed, Topology, Windowed,
 };
 use serde::{Deserialize, Serialize};
 
@@ -46,20 +48,49 @@ fn topology() -> Result<Topology> {
     builder.build()
 }
 
-fn main() -> Result<()> {
-    topology().map(drop)
+/// How the means are read: the bytes of a calendar-windowed key have start and end.
+fn means() -> Consumed<Windowed<Sensor>, f64> {
+    Consumed::with(WindowedSerde::of(Json).with_end(), BigEndian)
+}
+
+/// 2024-03-31 12:00 UTC, the day on which clocks go forward in Europe.
+const NOON: Timestamp = Timestamp(1_711_886_400_000);
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<()> {
+    let log = EmbeddedLog::new();
+    log.create_topic("readings", 1)?;
+    log.create_topic("mean-per-day", 1)?;
+    for (id, zone, reading) in
+        [(1, "Europe/Madrid", 12.0), (2, "Asia/Tokyo", 20.0), (1, "Europe/Madrid", 18.0)]
+    {
+        let sensor = Sensor { id, zone: zone.parse()? };
+        log.append("readings", &Produced::default(), &sensor, &reading, NOON)?;
+    }
+    log.end_of_input(AtEnd::Close);
+
+    let config = StreamsConfig::new("sensors-per-local-day", "").exactly_once();
+    KafkaStreams::embedded(topology()?, &log, config)?.run(tokio::signal::ctrl_c()).await?;
+    for (day, mean) in log.read("mean-per-day", &means())? {
+        println!("sensor {} in {}, {}: {mean} on average", day.key.id, day.key.zone, day.window);
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use highwater::Windowed;
-    use highwater::serdes::{BigEndian, WindowedSerde};
     use highwater::testing::TopologyTestDriver;
-    use highwater::time::{Timestamp, days};
+    use highwater::time::days;
 
     fn sensor(id: u64, zone: &str) -> Sensor {
         Sensor { id, zone: zone.parse().unwrap() }
+    }
+
+    #[test]
+    fn the_program_runs() {
+        main().unwrap();
     }
 
     /// On 2024-03-31 clocks went forward in Europe: Madrid's day has 23 hours and begins the evening before, in UTC.
@@ -67,15 +98,11 @@ mod tests {
     fn a_day_is_the_sensors_own() {
         let mut driver = TopologyTestDriver::new(topology().unwrap());
         let readings = driver.input_topic("readings", Produced::default());
-        let means = driver.output_topic(
-            "mean-per-day",
-            Consumed::<Windowed<Sensor>, f64>::with(WindowedSerde::of(Json).with_end(), BigEndian),
-        );
+        let means = driver.output_topic("mean-per-day", means());
         let (madrid, tokyo) = (sensor(1, "Europe/Madrid"), sensor(2, "Asia/Tokyo"));
-        let noon = Timestamp(1_711_886_400_000);
-        driver.pipe_input(&readings, madrid.clone(), 12.0, noon);
-        driver.pipe_input(&readings, tokyo.clone(), 20.0, noon);
-        driver.pipe_input(&readings, madrid.clone(), 18.0, noon);
+        driver.pipe_input(&readings, madrid.clone(), 12.0, NOON);
+        driver.pipe_input(&readings, tokyo.clone(), 20.0, NOON);
+        driver.pipe_input(&readings, madrid.clone(), 18.0, NOON);
         driver.advance_clock(days(1));
 
         let finals = driver.read_output(&means);

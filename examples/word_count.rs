@@ -1,7 +1,14 @@
 //! Counts words. The keys of the lines do not matter; the counts live in a store that is spread by word.
+#![allow(clippy::print_stdout, reason = "a program")]
 
 use highwater::serdes::Utf8;
-use highwater::{Consumed, Grouped, Materialized, Produced, Result, StreamsBuilder, Topology};
+use highwater::time::Timestamp;
+use highwater::{
+    AtEnd, Consumed, EmbeddedLog, Grouped, KafkaStreams, Materialized, NoKey, Produced, Result,
+    StreamsBuilder, StreamsConfig, Topology,
+};
+
+const LINES: [&str; 3] = ["All the world is a stage", "and all the men and women", "merely players"];
 
 fn topology() -> Result<Topology> {
     let builder = StreamsBuilder::new();
@@ -15,17 +22,34 @@ fn topology() -> Result<Topology> {
     builder.build()
 }
 
-fn main() -> Result<()> {
-    topology().map(drop)
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<()> {
+    let log = EmbeddedLog::new();
+    log.create_topic("lines", 2)?;
+    log.create_topic("counts", 2)?;
+    for (at, line) in (0..).zip(LINES) {
+        log.append("lines", &Produced::values(Utf8), &NoKey, &line.to_owned(), Timestamp(at))?;
+    }
+    log.end_of_input(AtEnd::Close);
+
+    let config = StreamsConfig::new("word-count", "").exactly_once();
+    KafkaStreams::embedded(topology()?, &log, config)?.run(tokio::signal::ctrl_c()).await?;
+    for (word, count) in log.read("counts", &Consumed::<String, u64>::default())? {
+        println!("{word} {count}");
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use highwater::NoKey;
     use highwater::testing::TopologyTestDriver;
-    use highwater::time::Timestamp;
     use std::collections::BTreeMap;
+
+    #[test]
+    fn the_program_runs() {
+        main().unwrap();
+    }
 
     /// The latest count of each word, over several partitions and a crash.
     #[test]
