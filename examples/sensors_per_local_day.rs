@@ -80,7 +80,6 @@ async fn main() -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use highwater::Windowed;
     use highwater::testing::TopologyTestDriver;
     use highwater::time::days;
 
