@@ -5,6 +5,7 @@ use std::{env, fs};
 
 /// What each layer may name. Arrows point downwards only.
 const LAYERS: &[(&str, &[&str])] = &[
+    ("guide", &[]),
     ("error", &[]),
     ("time", &["error"]),
     ("record", &["time", "error"]),
@@ -15,6 +16,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("topology", &["processor", "state", "broker", "serdes", "record", "time", "error"]),
     ("dsl", &["topology", "processor", "state", "serdes", "record", "time", "error"]),
     ("runtime", &["topology", "processor", "state", "broker", "serdes", "record", "time", "error"]),
+    ("embedded", &["runtime", "dsl", "broker", "serdes", "record", "time", "error"]),
     (
         "testing",
         &["runtime", "dsl", "topology", "processor", "state", "broker", "serdes", "record", "time", "error"],

@@ -168,6 +168,11 @@ impl Instance {
         running.map(|running| (running.id, running.task.explain(moment))).collect()
     }
 
+    /// Of the group, as this member knows it; negative while it is in none.
+    pub(crate) fn generation(&self) -> i32 {
+        self.consumer.group_metadata().generation
+    }
+
     /// The next step commits without waiting for the interval.
     pub(crate) fn commit_soon(&mut self) {
         self.commit_wanted = true;

@@ -1,4 +1,12 @@
 //! Instances on the in-memory log with a manual clock: kills, rebalances, outages, zombies.
 
+mod adapter;
+mod ambiguous;
+mod end_of_input;
 mod first;
+mod kills;
+mod lost_offsets;
+mod rebalances;
+mod topics;
 mod world;
+mod zombies;

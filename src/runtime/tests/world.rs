@@ -2,8 +2,10 @@
 
 use crate::broker::memory::MemoryLog;
 use crate::broker::{Bytes, Outgoing};
+use crate::dsl::{Consumed, Grouped, Materialized, Produced, StreamsBuilder};
 use crate::record::{Headers, TopicPartition};
 use crate::runtime::{CommitPoint, EndOfInput, Instance, StreamsConfig, Surroundings};
+use crate::serdes::Utf8;
 use crate::state::MemoryDisk;
 use crate::time::{ManualClock, Timestamp};
 use crate::topology::Topology;
@@ -133,6 +135,10 @@ impl World {
         }
     }
 
+    pub(super) fn generation(&self, n: usize) -> i32 {
+        self.members[n].instance.as_ref().expect("lives").generation()
+    }
+
     /// What is committed, by key the values in order.
     pub(super) fn read(&self, topic: &str) -> BTreeMap<String, Vec<String>> {
         let text =
@@ -148,5 +154,103 @@ impl World {
     pub(super) fn latest(&self, topic: &str) -> BTreeMap<String, String> {
         let last = |(key, values): (String, Vec<String>)| Some((key, values.last()?.clone()));
         self.read(topic).into_iter().filter_map(last).collect()
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Guarantee {
+    ExactlyOnce,
+    AtLeastOnce,
+}
+
+impl Guarantee {
+    pub(super) const BOTH: [Self; 2] = [Self::ExactlyOnce, Self::AtLeastOnce];
+
+    pub(super) fn config(self) -> StreamsConfig {
+        let config = StreamsConfig::new("app", "").set("commit.interval.ms", "100");
+        match self {
+            Self::ExactlyOnce => config.exactly_once(),
+            Self::AtLeastOnce => config,
+        }
+    }
+}
+
+/// Per key the values one after the other; every update leaves.
+pub(super) fn letters() -> Topology {
+    let builder = StreamsBuilder::new();
+    builder
+        .stream("in", Consumed::<String, String>::with(Utf8, Utf8))
+        .group_by_key()
+        .aggregate(
+            String::new,
+            |_, value, all| all.push_str(value),
+            Materialized::named("all").caching(false),
+        )
+        .to_stream()
+        .to("out", Produced::with(Utf8, Utf8));
+    builder.build().expect("builds")
+}
+
+/// The same behind a repartition topic.
+pub(super) fn repartitioned() -> Topology {
+    let builder = StreamsBuilder::new();
+    builder
+        .stream("in", Consumed::<String, String>::with(Utf8, Utf8))
+        .group_by(|key, _| key.clone(), Grouped::with("again", Utf8, Utf8))
+        .aggregate(
+            String::new,
+            |_, value, all| all.push_str(value),
+            Materialized::named("all").caching(false),
+        )
+        .to_stream()
+        .to("out", Produced::with(Utf8, Utf8));
+    builder.build().expect("builds")
+}
+
+const KEYS: [&str; 3] = ["a", "b", "c"];
+
+fn letter(n: usize) -> String {
+    char::from(b'A' + (n % 26) as u8).to_string()
+}
+
+/// Gives each key `count` more records, from number `from` on; each key stays in one partition.
+pub(super) fn fed(world: &mut World, from: usize, count: usize) -> usize {
+    for n in from..from + count {
+        for (at, key) in KEYS.iter().enumerate() {
+            world.put("in", (at % 2) as u32, key, &letter(n), n as i64);
+        }
+    }
+    from + count
+}
+
+impl World {
+    /// What is committed is the fold over the first `count` records of each key: update for update under exactly once,
+    /// the last one under at least once. And so is what a member without a disk restores.
+    pub(super) fn check(&mut self, guarantee: Guarantee, count: usize) {
+        let all: String = (0..count).map(letter).collect();
+        let updates: Vec<String> = (1..=count).map(|n| all[..n].to_owned()).collect();
+        let out = self.read("out");
+        for key in KEYS {
+            let of_key = out.get(key).cloned().unwrap_or_default();
+            match guarantee {
+                Guarantee::ExactlyOnce => assert_eq!(of_key, updates, "{key}"),
+                Guarantee::AtLeastOnce => {
+                    assert_eq!(of_key.last(), updates.last(), "{key}");
+                    assert!(updates.iter().all(|update| of_key.contains(update)), "{key}: {of_key:?}");
+                }
+            }
+        }
+        for n in 0..self.members.len() {
+            self.crash(n);
+            self.members[n].disk.lose();
+        }
+        self.start(0);
+        self.advance(60_000);
+        let more = fed(self, count, 1);
+        self.advance(60_000);
+        let all: String = (0..more).map(letter).collect();
+        for (key, last) in self.latest("out") {
+            assert_eq!(last, all, "{key} after a restore without a disk");
+        }
     }
 }

@@ -1,0 +1,343 @@
+//! What a program starts and stops: an instance on a thread of its own, and a handle to it.
+//!
+//! The thread steps the instance while there is something to do, and otherwise waits to be woken by the log or until
+//! the instance has something to do by itself. Everything that decides is in the instance.
+
+use super::embedded::EmbeddedLog;
+use super::instance::{Instance, State, Stepped};
+use super::{Settings, StreamsConfig, Surroundings};
+use crate::error::{Error, ErrorKind, Result};
+use crate::processor::Counts;
+use crate::record::{TaskId, TopicPartition};
+use crate::state::MemoryDisk;
+use crate::time::Clock;
+use crate::topology::Topology;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// The longest sleep of the thread: the group hears of it at least that often.
+const LONGEST_SLEEP: Duration = Duration::from_millis(100);
+/// The longest sleep while the application's clock has something to do, for that clock need not run with the machine's.
+const CLOCK_SLEEP: Duration = Duration::from_millis(10);
+/// The longest sleep while an answer is awaited.
+const ANSWER_SLEEP: Duration = Duration::from_millis(5);
+/// Steps between two looks at the counts while it is busy.
+const PUBLISH_STEPS: u32 = 64;
+
+type Listener = Box<dyn Fn(State, State) + Send>;
+
+/// An application that has not been started.
+///
+/// ```
+/// use highwater::{Consumed, EmbeddedLog, KafkaStreams, Produced, StreamsBuilder, StreamsConfig, AtEnd, time::Timestamp};
+/// # fn main() -> highwater::Result<()> {
+/// let log = EmbeddedLog::new();
+/// log.create_topic("lines", 1)?;
+/// log.create_topic("loud", 1)?;
+/// let builder = StreamsBuilder::new();
+/// builder
+///     .stream("lines", Consumed::<String, String>::default())
+///     .map_values(|line| line.to_uppercase())
+///     .to("loud", Produced::default());
+/// log.append("lines", &Produced::<String, String>::default(), &"a".into(), &"hello".into(), Timestamp(0))?;
+/// log.end_of_input(AtEnd::Close);
+/// let config = StreamsConfig::new("loud", "").exactly_once();
+/// KafkaStreams::embedded(builder.build()?, &log, config)?.start().wait()?;
+/// let loud = log.read("loud", &Consumed::<String, String>::default())?;
+/// assert_eq!(loud, [("a".to_owned(), "HELLO".to_owned())]);
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "nothing runs until `run` or `start`"]
+pub struct KafkaStreams {
+    topology: Topology,
+    settings: Settings,
+    log: EmbeddedLog,
+    listener: Option<Listener>,
+}
+
+/// An application that runs. Dropping it asks it to stop and does not wait.
+pub struct RunningStreams {
+    shared: Arc<Shared>,
+    log: EmbeddedLog,
+    ended: Option<oneshot::Receiver<()>>,
+}
+
+/// What the thread tells, and is told.
+#[derive(Default)]
+struct Shared {
+    inner: Mutex<Told>,
+    over: Condvar,
+}
+
+struct Told {
+    state: State,
+    stop: bool,
+    snapshot: Snapshot,
+    /// Once it is over.
+    outcome: Option<Result<()>>,
+    taken: bool,
+}
+
+impl Default for Told {
+    fn default() -> Self {
+        let (stop, snapshot, outcome, taken) = (false, Snapshot::default(), None, false);
+        Self { state: State::Created, stop, snapshot, outcome, taken }
+    }
+}
+
+/// What an application is doing, as of a moment ago.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// What its tasks have counted.
+    pub counts: Counts,
+    /// Commits that succeeded.
+    pub commits: u64,
+    /// The tasks that run here.
+    pub tasks: Vec<TaskId>,
+    /// Where each of their partitions is read next.
+    pub positions: BTreeMap<TopicPartition, i64>,
+}
+
+impl KafkaStreams {
+    /// The topology on a log in this process.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the configuration. What is wrong with the topics is found when it runs.
+    pub fn embedded(topology: Topology, log: &EmbeddedLog, config: StreamsConfig) -> Result<Self> {
+        let settings = config.settings()?;
+        tracing::debug!("configuration\n{config}");
+        Ok(Self { topology, settings, log: log.clone(), listener: None })
+    }
+
+    /// Calls `listener(new, old)` on the application's thread whenever its state changes.
+    pub fn on_state_change(self, listener: impl Fn(State, State) + Send + 'static) -> Self {
+        Self { listener: Some(Box::new(listener)), ..self }
+    }
+
+    /// Runs until `shutdown` is ready, whatever it gives, or until the end of the input was declared and everything is
+    /// committed; then a clean stop.
+    ///
+    /// # Errors
+    /// What ended it: a closure that failed, a record that cannot be read, topics that do not fit.
+    pub async fn run(self, shutdown: impl Future) -> Result<()> {
+        let mut running = self.start();
+        let ended = running.ended.take();
+        tokio::select! {
+            _ = shutdown => {}
+            () = async { drop(match ended { Some(ended) => ended.await, None => Ok(()) }) } => return running.outcome(),
+        }
+        let (told, over) = oneshot::channel();
+        let waiting = running.shared.clone();
+        running.stop();
+        // The clean stop has a deadline of its own; a thread waits for it, so that the executor does not.
+        std::thread::spawn(move || {
+            waiting.wait(None);
+            drop(told.send(()));
+        });
+        drop(over.await);
+        running.outcome()
+    }
+
+    /// Starts it on a thread of its own.
+    pub fn start(self) -> RunningStreams {
+        let shared = Arc::new(Shared::default());
+        let (told, ended) = oneshot::channel();
+        let log = self.log.clone();
+        let thread = Thread { shared: shared.clone(), listener: self.listener, log: self.log };
+        std::thread::spawn(move || {
+            let outcome = catch_unwind(AssertUnwindSafe(|| thread.run(self.topology, self.settings)));
+            let outcome =
+                outcome.unwrap_or_else(|_| Err(Error::internal("the application's thread panicked")));
+            thread.end(outcome);
+            drop(told.send(()));
+        });
+        RunningStreams { shared, log, ended: Some(ended) }
+    }
+}
+
+impl RunningStreams {
+    /// What it is doing.
+    pub fn state(&self) -> State {
+        self.shared.lock().state
+    }
+    /// What its tasks have counted so far.
+    pub fn counts(&self) -> Counts {
+        self.shared.lock().snapshot.counts
+    }
+    /// Counts, commits, tasks and positions.
+    pub fn snapshot(&self) -> Snapshot {
+        self.shared.lock().snapshot.clone()
+    }
+
+    /// Asks it to commit, leave the group and end, and does not wait.
+    pub fn stop(&self) {
+        self.shared.lock().stop = true;
+        self.log.notify();
+    }
+
+    /// Stops it and waits for the end.
+    ///
+    /// # Errors
+    /// What ended it before, or if it has not ended by the deadline.
+    pub fn close(self, within: Duration) -> Result<()> {
+        self.stop();
+        if self.shared.wait(Some(within)) {
+            return self.outcome();
+        }
+        let text = format!("the application has not stopped within {} ms", within.as_millis());
+        Err(Error::new(ErrorKind::Retriable, text))
+    }
+
+    /// Waits until it ends by itself: at the end of the input, or with an error.
+    ///
+    /// # Errors
+    /// What ended it.
+    pub fn wait(self) -> Result<()> {
+        self.shared.wait(None);
+        self.outcome()
+    }
+
+    /// Waits until it is over, at most so long; whether it is.
+    pub fn wait_for(&self, most: Duration) -> bool {
+        self.shared.wait(Some(most))
+    }
+
+    fn outcome(&self) -> Result<()> {
+        let mut told = self.shared.lock();
+        told.taken = true;
+        told.outcome.take().unwrap_or_else(|| Err(Error::internal("the application has no outcome")))
+    }
+}
+
+impl Drop for RunningStreams {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Shared {
+    /// Nothing is left half changed under the lock.
+    fn lock(&self) -> MutexGuard<'_, Told> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait(&self, most: Option<Duration>) -> bool {
+        let running = |told: &mut Told| told.outcome.is_none() && !told.taken;
+        match most {
+            None => drop(self.over.wait_while(self.lock(), running).unwrap_or_else(PoisonError::into_inner)),
+            Some(most) => {
+                let waited = self.over.wait_timeout_while(self.lock(), most, running);
+                drop(waited.unwrap_or_else(PoisonError::into_inner));
+            }
+        }
+        !running(&mut self.lock())
+    }
+}
+
+/// The application's thread.
+struct Thread {
+    shared: Arc<Shared>,
+    listener: Option<Listener>,
+    log: EmbeddedLog,
+}
+
+impl Thread {
+    fn run(&self, topology: Topology, settings: Settings) -> Result<()> {
+        let clock = self.log.clock();
+        let number = self.log.next_instance();
+        let surroundings = Surroundings {
+            client: Box::new(self.log.memory().client(&format!("instance-{number}"))),
+            disk: Box::new(MemoryDisk::default()),
+            instance_id: number.to_string(),
+            seed: number << 32,
+            kill: None,
+        };
+        let blueprint = topology.blueprint().clone();
+        let mut instance =
+            Instance::new(blueprint, settings, clock.clone(), surroundings, Some(self.log.end()));
+        let (mut seen, mut busy, mut steps) = (self.log.signals(), false, 0);
+        let mut full = self.log.times_full();
+        while !instance.is_over() {
+            if self.shared.lock().stop || instance.is_at_end() {
+                instance.stop();
+            }
+            let now_full = self.log.times_full();
+            if std::mem::replace(&mut full, now_full) != now_full {
+                instance.commit_soon();
+            }
+            let stepped = instance.step();
+            steps += 1;
+            let progressed = stepped.as_ref().is_ok_and(|stepped| stepped.progressed);
+            if !progressed || steps % PUBLISH_STEPS == 0 {
+                self.publish(&instance);
+            }
+            let stepped = stepped?;
+            busy |= progressed;
+            if !progressed {
+                self.rest(&*clock, stepped, &mut seen, &mut busy);
+            }
+        }
+        self.publish(&instance);
+        Ok(())
+    }
+
+    /// Tells the others what was done, and sleeps unless something has happened since the last look.
+    fn rest(&self, clock: &dyn Clock, stepped: Stepped, seen: &mut u64, busy: &mut bool) {
+        let before = self.log.signals();
+        let news = std::mem::replace(seen, before) != before;
+        if std::mem::take(busy) && self.log.notify() == before + 1 {
+            *seen = before + 1;
+        }
+        if !news {
+            self.log.wait(*seen, sleep(clock, stepped));
+        }
+    }
+
+    fn publish(&self, instance: &Instance) {
+        let state = instance.state();
+        let mut told = self.shared.lock();
+        let old = std::mem::replace(&mut told.state, state);
+        told.snapshot = Snapshot {
+            counts: instance.counts(),
+            commits: instance.commits(),
+            tasks: instance.tasks(),
+            positions: instance.positions(),
+        };
+        drop(told);
+        if let (true, Some(listener)) = (old != state, &self.listener) {
+            listener(state, old);
+        }
+    }
+
+    fn end(&self, outcome: Result<()>) {
+        let state = if outcome.is_ok() { State::NotRunning } else { State::Error };
+        let mut told = self.shared.lock();
+        let old = std::mem::replace(&mut told.state, state);
+        told.outcome = Some(outcome);
+        drop(told);
+        self.shared.over.notify_all();
+        if let (true, Some(listener)) = (old != state, &self.listener) {
+            listener(state, old);
+        }
+    }
+}
+
+fn sleep(clock: &dyn Clock, stepped: Stepped) -> Duration {
+    let mut most = LONGEST_SLEEP;
+    if let Some(at) = stepped.next_machine_wakeup {
+        let left = at.saturating_sub(clock.monotonic()).max(1);
+        most = most.min(Duration::from_millis(left.unsigned_abs()));
+    }
+    if stepped.next_application_wakeup.is_some() {
+        most = most.min(CLOCK_SLEEP);
+    }
+    if stepped.awaiting {
+        most = most.min(ANSWER_SLEEP);
+    }
+    most
+}
