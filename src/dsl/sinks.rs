@@ -24,12 +24,11 @@ pub(super) struct Written<K, V> {
 }
 
 /// Chooses a record's topic.
-type Choose<K, V> = Arc<dyn Fn(Record<'_, K, V>) -> String + Send + Sync>;
 
 /// Whose topic it is.
 pub(super) enum Target<K, V> {
     Named(TopicName),
-    Chosen(Choose<K, V>),
+    Chosen(Chooser<K, V>),
 }
 
 impl<K: 'static, V: 'static> KStream<K, V> {
