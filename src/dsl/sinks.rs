@@ -23,10 +23,13 @@ pub(super) struct Written<K, V> {
     pub(super) partitioner: Option<Partitioner<K, V>>,
 }
 
+/// Chooses a record's topic.
+type Choose<K, V> = Arc<dyn Fn(Record<'_, K, V>) -> String + Send + Sync>;
+
 /// Whose topic it is.
 pub(super) enum Target<K, V> {
     Named(TopicName),
-    Chosen(Arc<dyn Fn(Record<'_, K, V>) -> String + Send + Sync>),
+    Chosen(Choose<K, V>),
 }
 
 impl<K: 'static, V: 'static> KStream<K, V> {
