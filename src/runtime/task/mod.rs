@@ -59,7 +59,7 @@ pub(crate) struct Wakeup {
     /// The application's clock: something will be due, or a question that makes it due.
     pub(crate) due: Option<Timestamp>,
     /// The application's clock: the next periodic question of a silent partition, which moves the watermark although
-    /// nothing is due here. It matters where `outputs` carry the watermark on.
+    /// nothing is due here. Only where `outputs` carry the watermark on.
     pub(crate) question: Option<Timestamp>,
     /// The machine's clock: waiting for a partition ends, or a question about it is due (`max.task.idle.ms`).
     pub(crate) machine: Option<i64>,
