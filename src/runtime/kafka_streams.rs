@@ -273,7 +273,7 @@ impl Thread {
             let stepped = instance.step();
             steps += 1;
             let progressed = stepped.as_ref().is_ok_and(|stepped| stepped.progressed);
-            if !progressed || steps % PUBLISH_STEPS == 0 {
+            if !progressed || steps % PUBLISH_STEPS == 0 || instance.state() != self.shared.lock().state {
                 self.publish(&instance);
             }
             let stepped = stepped?;
