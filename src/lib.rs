@@ -16,8 +16,8 @@ pub mod time;
 mod topology;
 
 pub use dsl::{
-    Consumed, GapFill, Grouped, KGroupedStream, KStream, KTable, Materialized, Produced, Repartitioned,
-    RollUpKStream, Split, StreamsBuilder, Suppressed, TimeWindowedKStream, WindowedKey,
+    Consumed, GapFill, Grouped, KGroupedStream, KStream, KTable, Materialized, Node, Produced, Repartitioned,
+    RollUpKStream, Split, StreamsBuilder, Suppressed, TimeWindowedKStream, TopologyBuilder, WindowedKey,
 };
 pub use error::{BoxError, Error, Result};
 pub use processor::{

@@ -6,15 +6,15 @@ use crate::processor::{Apply, Timed, View};
 use crate::serdes::Codec;
 use std::sync::Arc;
 
-/// One of `count`, `reduce`, `aggregate` and their kin: how a record changes what is stored (`S`), and what of it the
-/// table shows (`A`).
-pub(super) struct Aggregation<K, V, S, A> {
+/// One of `count`, `reduce`, `aggregate` and their kin: how a record changes what is stored, and what of it the table
+/// shows.
+pub(super) struct Aggregation<Key, In, State, Out> {
     pub(super) prefix: &'static str,
-    pub(super) apply: Apply<K, V, S>,
-    pub(super) view: View<S, A>,
+    pub(super) apply: Apply<Key, In, State>,
+    pub(super) view: View<State, Out>,
     /// The bytes of what is stored.
-    pub(super) state: Arc<dyn Codec<S>>,
-    pub(super) store: Materialized<A>,
+    pub(super) state: Arc<dyn Codec<State>>,
+    pub(super) store: Materialized<Out>,
 }
 
 const AGGREGATE: &str = "KSTREAM-AGGREGATE-";

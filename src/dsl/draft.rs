@@ -41,7 +41,7 @@ pub(super) struct Traits {
 }
 
 impl Draft {
-    fn graph(&self) -> RefMut<'_, Graph> {
+    pub(super) fn graph(&self) -> RefMut<'_, Graph> {
         RefMut::map(self.0.borrow_mut(), |growing| &mut growing.graph)
     }
     pub(super) fn is(&self, other: &Self) -> bool {

@@ -268,12 +268,12 @@ impl<K: 'static, V: 'static> KStream<NullableKey<K>, V> {
     /// let keyed = builder.stream("in", Consumed::with(Utf8, Utf8).null_keys()).drop_missing_keys();
     /// ```
     pub fn drop_missing_keys(&self) -> KStream<K, V> {
-        let node = self.then::<K, V, _>("KSTREAM-FILTER-", |next, cx, key, value| match &key.0 {
-            Some(key) => next.forward(cx, key, value),
-            None => {
-                cx.effects.counts.dropped += 1;
-                Ok(())
+        let node = self.then::<K, V, _>("KSTREAM-FILTER-", |next, cx, key, value| {
+            if let Some(key) = &key.0 {
+                return next.forward(cx, key, value);
             }
+            cx.effects.counts.dropped += 1;
+            Ok(())
         });
         let key = self.key.as_deref().and_then(present_key);
         let Self { draft, value, lineage, .. } = self.clone();

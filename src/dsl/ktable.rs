@@ -8,8 +8,8 @@ use super::materialized::Materialized;
 use super::suppressed::{Suppressed, Until};
 use crate::error::{Error, Result};
 use crate::processor::{
-    BufferBound, BufferedCodec, FillGaps, FillGapsSpec, Filler, FilterTable, MapTable, SuppressFinal,
-    SuppressTime, SuppressTimeSpec, TableSink, ToChangelog, ToStream,
+    BufferBound, BufferedCodec, FillGaps, FillGapsSpec, Filler, FilterTable, MapTable, Predicate,
+    SuppressFinal, SuppressTime, SuppressTimeSpec, TableSink, ToChangelog, ToStream,
 };
 use crate::serdes::{Codec, Key, optional, unknown};
 use crate::state::Table;
@@ -69,7 +69,7 @@ impl<K: 'static, V: 'static> KTable<K, V> {
     /// let frequent = counts.filter(|_, count| *count > 10);
     /// ```
     pub fn filter(&self, f: impl Fn(&K, &V) -> bool + Send + Sync + 'static) -> KTable<K, V> {
-        let keep: Arc<dyn Fn(&K, &V) -> bool + Send + Sync> = Arc::new(f);
+        let keep: Predicate<K, V> = Arc::new(f);
         let node = self.then("KTABLE-FILTER-", move |wiring| {
             let node = FilterTable { keep: keep.clone(), outputs: wiring.table_outputs()? };
             put::<K, V>(wiring, node);

@@ -9,7 +9,7 @@ use super::materialized::Materialized;
 use super::windowed::{Sides, check, describe};
 use crate::error::{BoxError, Error};
 use crate::processor::{Absorb, Children, Incomplete, RollUp, RollUpOutputs, RollUpSpec, Rolled};
-use crate::serdes::{Codec, Key, WindowForm, unknown, windowed};
+use crate::serdes::{Codec, Key, WindowForm, key_inside, windowed};
 use crate::state::Table;
 use crate::time::{NodeTime, Windowed, Windows, millis};
 use crate::topology::{Factory, Kind, NodeId, Port};
@@ -35,7 +35,10 @@ impl<K: Key, V: 'static> KStream<Windowed<K>, V> {
         let (line, parents) = (Location::caller(), Arc::new(parents));
         check::<K>(&self.draft, &*parents, line);
         let above = self.finals_above(line);
-        let of = above.and_then(|above| above.of::<K>());
+        let key = match above.and_then(|above| above.of::<K>()) {
+            Some(of) => of.key.clone(),
+            None => key_inside(self.key_at_home("roll_up", line)),
+        };
         if let Some(above) = above.filter(|above| parents.grace() < above.grace) {
             let (parent, child) = (millis(parents.grace()), millis(above.grace));
             let error = Error::topology(format!(
@@ -50,25 +53,22 @@ impl<K: Key, V: 'static> KStream<Windowed<K>, V> {
             parents,
             children: None,
             incomplete: Incomplete::default(),
-            key: of.map_or_else(unknown, |of| of.key.clone()),
-            time: above.map(|above| above.time.clone()).unwrap_or_default(),
+            key,
+            time: above.map_or_else(|| self.lineage.time.clone(), |above| above.time.clone()),
             sides: Sides::default(),
         }
     }
 
-    /// The windows whose finals this stream holds.
+    /// The windows whose finals this stream holds; `None`: it comes from a topic of finals.
     fn finals_above(&self, line: Line) -> Option<&WindowsAbove> {
-        let error = match &self.lineage.results {
-            Some(results) if results.finals => return Some(&results.above),
-            Some(_) => Error::topology("`roll_up` of live updates")
+        let results = self.lineage.results.as_ref()?;
+        if !results.finals {
+            let error = Error::topology("`roll_up` of live updates")
                 .cause("a parent counts each child once, so it needs the one final of each")
-                .help("write `.suppress(Suppressed::until_window_closes())` before `.to_stream()`"),
-            None => Error::topology("`roll_up` where nothing above says which windows the keys are")
-                .cause("the stream comes from a topic, or its keys were made by a closure")
-                .help("roll up the finals of `.windowed_by(..)` in the same topology"),
-        };
-        self.draft.mistake(line, error);
-        None
+                .help("write `.suppress(Suppressed::until_window_closes())` before `.to_stream()`");
+            self.draft.mistake(line, error);
+        }
+        Some(&results.above)
     }
 }
 

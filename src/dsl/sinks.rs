@@ -1,7 +1,7 @@
 //! Where streams leave: to the user's topics, and through topics of the application's own to the partition of their key.
 
 use super::consumed::Consumed;
-use super::draft::{From, Line, Traits};
+use super::draft::{Draft, From, Line, Traits};
 use super::kstream::{KStream, pass};
 use super::produced::Produced;
 use super::repartitioned::Repartitioned;
@@ -17,14 +17,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 /// Codecs of what is written, and how its partition is chosen.
-struct Written<K, V> {
-    key: Arc<dyn Codec<K>>,
-    value: Arc<dyn Codec<V>>,
-    partitioner: Option<Partitioner<K, V>>,
+pub(super) struct Written<K, V> {
+    pub(super) key: Arc<dyn Codec<K>>,
+    pub(super) value: Arc<dyn Codec<V>>,
+    pub(super) partitioner: Option<Partitioner<K, V>>,
 }
 
 /// Whose topic it is.
-enum Target<K, V> {
+pub(super) enum Target<K, V> {
     Named(TopicName),
     Chosen(Arc<dyn Fn(Record<'_, K, V>) -> String + Send + Sync>),
 }
@@ -57,27 +57,15 @@ impl<K: 'static, V: 'static> KStream<K, V> {
     }
 
     fn write(&self, target: Target<K, V>, produced: Produced<K, V>, line: Line) {
-        if let Some(nulls) = produced.partitioner_before_nulls {
-            let error = Error::topology("the partitioner was given before `null_keys` or `null_values`");
-            let error = error.with("nulls", nulls.to_string());
-            self.draft
-                .mistake(line, error.help("call `.partition_by(..)` after them: it sees what they write"));
-        }
+        check_partitioner(&self.draft, &produced, line);
         let name = self.draft.name("KSTREAM-SINK-", produced.node.as_deref());
         let (key, value) = if produced.as_read {
             (self.key.clone().unwrap_or(produced.key), self.value.clone().unwrap_or(produced.value))
         } else {
             (produced.key, produced.value)
         };
-        self.sink(name, self.from, target, Written { key, value, partitioner: produced.partitioner });
-    }
-
-    fn sink(&self, name: Arc<str>, parent: From, target: Target<K, V>, written: Written<K, V>) {
-        let topic = match &target {
-            Target::Named(name) => SinkTopic::Named(name.clone()),
-            Target::Chosen(_) => SinkTopic::Chosen,
-        };
-        self.draft.add(name, Kind::Sink(topic), &[parent], Traits::default(), writes(target, written));
+        let written = Written { key, value, partitioner: produced.partitioner };
+        sink(&self.draft, name, &[self.from], target, written);
     }
 
     /// Through a topic of the application's own, so that equal keys meet: after a key has changed.
@@ -112,11 +100,35 @@ impl<K: 'static, V: 'static> KStream<K, V> {
         let called = |part: &str| -> Arc<str> { format!("{name}-repartition-{part}").into() };
         let filter = self.draft.processor(called("filter"), &[self.from], pass::<K, V>());
         let written = Written { key: key.clone(), value: value.clone(), partitioner: None };
-        self.sink(called("sink"), (filter, Port::Main), Target::Named(topic.clone()), written);
+        sink(&self.draft, called("sink"), &[(filter, Port::Main)], Target::Named(topic.clone()), written);
         let consumed = Consumed::of(key, value).reset(AutoOffsetReset::Earliest);
         let read = source(&self.draft, called("source"), SourceTopics::Named(vec![topic]), consumed);
         KStream { lineage: self.lineage.at_home(), ..read }
     }
+}
+
+/// A partitioner sees keys and values as the type says: it comes after what changes the type.
+pub(super) fn check_partitioner<K, V>(draft: &Draft, produced: &Produced<K, V>, line: Line) {
+    if let Some(nulls) = produced.partitioner_before_nulls {
+        let error = Error::topology("the partitioner was given before `null_keys` or `null_values`");
+        let error = error.with("nulls", nulls.to_string());
+        draft.mistake(line, error.help("call `.partition_by(..)` after them: it sees what they write"));
+    }
+}
+
+/// A sink node.
+pub(super) fn sink<K: 'static, V: 'static>(
+    draft: &Draft,
+    name: Arc<str>,
+    parents: &[From],
+    target: Target<K, V>,
+    written: Written<K, V>,
+) {
+    let topic = match &target {
+        Target::Named(name) => SinkTopic::Named(name.clone()),
+        Target::Chosen(_) => SinkTopic::Chosen,
+    };
+    draft.add(name, Kind::Sink(topic), parents, Traits::default(), writes(target, written));
 }
 
 fn writes<K: 'static, V: 'static>(target: Target<K, V>, written: Written<K, V>) -> Factory {

@@ -83,18 +83,16 @@ impl StreamsBuilder {
         self.source(SourceTopics::Pattern(pattern.into()), consumed, Location::caller())
     }
 
+    pub(super) fn draft(&self) -> &Draft {
+        &self.draft
+    }
     fn source<K: 'static, V: 'static>(
         &self,
         topics: SourceTopics,
         consumed: Consumed<K, V>,
         line: Line,
     ) -> KStream<K, V> {
-        if let Some(nulls) = consumed.extractor_before_nulls {
-            let error =
-                Error::topology("the timestamp extractor was given before `null_keys` or `null_values`");
-            let error = error.with("nulls", nulls.to_string());
-            self.draft.mistake(line, error.help("call `.timestamp(..)` after them: it sees what they read"));
-        }
+        check_extractor(&self.draft, &consumed, line);
         let name = self.draft.name("KSTREAM-SOURCE-", consumed.node.as_deref());
         source(&self.draft, name, topics, consumed)
     }
@@ -106,7 +104,16 @@ impl StreamsBuilder {
     }
 }
 
-fn named(topics: &[&str]) -> SourceTopics {
+/// An extractor sees keys and values as the type says: it comes after what changes the type.
+pub(super) fn check_extractor<K, V>(draft: &Draft, consumed: &Consumed<K, V>, line: Line) {
+    if let Some(nulls) = consumed.extractor_before_nulls {
+        let error = Error::topology("the timestamp extractor was given before `null_keys` or `null_values`");
+        let error = error.with("nulls", nulls.to_string());
+        draft.mistake(line, error.help("call `.timestamp(..)` after them: it sees what they read"));
+    }
+}
+
+pub(super) fn named(topics: &[&str]) -> SourceTopics {
     SourceTopics::Named(topics.iter().map(|topic| TopicName::External((*topic).into())).collect())
 }
 

@@ -35,7 +35,7 @@ pub use roll_up::Incomplete;
 pub(crate) use roll_up::{Absorb, RollUp, RollUpOutputs, RollUpSpec};
 pub use rolled::Children;
 pub(crate) use rolled::{Rolled, read_varint, write_varint};
-pub(crate) use source::{Decoded, Extract, Input, Partitioner, SinkNode, Source, Topics};
+pub(crate) use source::{Chooser, Decoded, Extract, Input, Partitioner, SinkNode, Source, Topics};
 pub(crate) use stateless::{Branches, Pass, Predicate, SkipNulls, Stage, Stateless};
 pub(crate) use suppress::{
     BufferBound, Buffered, BufferedCodec, SuppressFinal, SuppressTime, SuppressTimeSpec,
@@ -246,7 +246,8 @@ pub(crate) trait Node {
     fn closes(&self) -> Option<&Arc<str>> {
         None
     }
-    /// The closed bound to save: what this node has closed once it has worked off the watermark `handed`.
+    /// The closed bound to save: what this node has closed once it has worked off the watermark `handed`, and no more,
+    /// though it may have begun with a later one.
     fn closed_bound(&self, _handed: Timestamp) -> Timestamp {
         Timestamp::MIN
     }

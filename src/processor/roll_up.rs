@@ -281,13 +281,13 @@ impl<K: Clone + Eq + Hash + 'static, C, A> Node for RollUp<K, C, A> {
 
     fn advance(&mut self, cx: &mut Cx<'_>, watermark: Timestamp, budget: &mut usize) -> Result<bool> {
         let (bound, time) = (self.table.handed(watermark), self.table.time(watermark));
-        while *budget > 0 {
+        while !self.table.can_stop(*budget) {
             match self.pop(bound, time)? {
                 None => return self.table.delete_expired(budget),
                 Some((parent, true)) => self.close_early(cx, &parent)?,
                 Some((parent, false)) => self.close(cx, &parent)?,
             }
-            *budget -= 1;
+            *budget = budget.saturating_sub(1);
         }
         Ok(self.next_due() > watermark)
     }
@@ -299,7 +299,7 @@ impl<K: Clone + Eq + Hash + 'static, C, A> Node for RollUp<K, C, A> {
         Some(self.table.store())
     }
     fn closed_bound(&self, handed: Timestamp) -> Timestamp {
-        self.table.bound(handed)
+        self.table.closed_by(handed)
     }
 
     fn restored(&mut self, cx: &mut Cx<'_>, bound: Timestamp) -> Result<()> {

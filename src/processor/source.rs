@@ -98,10 +98,13 @@ impl<K, V> Input for Source<K, V> {
     }
 }
 
+/// The topic that a record chooses.
+pub(crate) type Chooser<K, V> = Arc<dyn Fn(Record<'_, K, V>) -> String + Send + Sync>;
+
 /// Where a sink writes to.
 pub(crate) enum Topics<K, V> {
     Fixed(Arc<str>),
-    Chosen(Arc<dyn Fn(Record<'_, K, V>) -> String + Send + Sync>),
+    Chosen(Chooser<K, V>),
 }
 
 impl<K, V> Clone for Topics<K, V> {

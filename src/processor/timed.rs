@@ -17,6 +17,7 @@ impl<V: 'static> Timed<V> {
     pub(crate) fn codec(value: Arc<dyn Codec<V>>) -> Arc<dyn Codec<Self>> {
         Arc::new(TimedCodec(value))
     }
+    #[expect(clippy::unnecessary_wraps, reason = "a `View`, which may show nothing")]
     pub(crate) fn shown(&self) -> Option<&V> {
         Some(&self.value)
     }

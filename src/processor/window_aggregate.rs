@@ -112,12 +112,12 @@ impl<K: Clone + Eq + Hash + 'static, V, S, A> Node for WindowAggregate<K, V, S, 
 
     fn advance(&mut self, cx: &mut Cx<'_>, watermark: Timestamp, budget: &mut usize) -> Result<bool> {
         self.table.handed(watermark);
-        while *budget > 0 {
+        while !self.table.can_stop(*budget) {
             let Some(closed) = self.table.pop_closed()? else { return self.table.delete_expired(budget) };
             let place = self.table.place(&closed.key, closed.window)?;
             self.table.live.close(cx, place)?;
             self.table.expire(&closed)?;
-            *budget -= 1;
+            *budget = budget.saturating_sub(1);
         }
         Ok(self.table.next_due() > watermark)
     }
@@ -129,7 +129,7 @@ impl<K: Clone + Eq + Hash + 'static, V, S, A> Node for WindowAggregate<K, V, S, 
         Some(self.table.store())
     }
     fn closed_bound(&self, handed: Timestamp) -> Timestamp {
-        self.table.bound(handed)
+        self.table.closed_by(handed)
     }
     fn restored(&mut self, cx: &mut Cx<'_>, bound: Timestamp) -> Result<()> {
         self.table.restored(cx, bound, &mut |_, _| Ok(()))

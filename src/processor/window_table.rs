@@ -68,6 +68,16 @@ impl<K: Clone + Eq + Hash + 'static, S, A> WindowTable<K, S, A> {
     pub(crate) fn bound(&self, judge: Timestamp) -> Timestamp {
         self.bound.max(self.time(judge).minus(self.closing.grace))
     }
+    /// What this watermark closes, once it is worked off. In the middle of an advance `bound` is ahead of it; saved,
+    /// it would call windows closed whose finals have not left. (The task never saves less than it began with.)
+    pub(crate) fn closed_by(&self, handed: Timestamp) -> Timestamp {
+        self.time(handed).minus(self.closing.grace)
+    }
+    /// Whether an advance may stop between two windows of one moment: not where closed entries stay, for a restore
+    /// could not tell them from open ones.
+    pub(crate) fn can_stop(&self, budget: usize) -> bool {
+        budget == 0 && self.closing.retention.is_zero()
+    }
     /// The node's own time at this watermark.
     #[inline]
     pub(crate) fn time(&self, watermark: Timestamp) -> Timestamp {
@@ -140,12 +150,12 @@ impl<K: Clone + Eq + Hash + 'static, S, A> WindowTable<K, S, A> {
     /// Deletes entries whose retention has ended; `false`: the budget did not suffice.
     pub(crate) fn delete_expired(&mut self, budget: &mut usize) -> Result<bool> {
         let key = self.key.clone();
-        while *budget > 0 {
+        while !self.can_stop(*budget) {
             let Some(gone) = self.retained.pop(self.bound, |k| key_bytes(&*key, k))? else { return Ok(true) };
             let window = Window::new(gone.window.start, gone.window.end.minus(self.closing.retention));
             let place = self.place(&gone.key, window)?;
             self.live.delete(place);
-            *budget -= 1;
+            *budget = budget.saturating_sub(1);
         }
         Ok(self.retained.first_end().is_none_or(|end| end > self.bound))
     }

@@ -14,6 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 const VERSION: u8 = 2;
 const WATERMARK: &str = "highwater.watermark";
 const COMMIT: &str = "highwater.commit";
+const ADVANCE: &str = "highwater.advance";
 const CLOSED: &str = "highwater.closed.";
 const CHANGELOG: &str = "highwater.changelog.";
 /// Version and partition time.
@@ -46,6 +47,10 @@ impl OffsetMetadata {
     pub(crate) fn with_commit_id(self, id: u64) -> Self {
         self.with(COMMIT.to_owned(), id.cast_signed())
     }
+    /// The moment that is being worked off, in the middle of an advance.
+    pub(crate) fn with_advance(self, moment: Option<Timestamp>) -> Self {
+        moment.into_iter().fold(self, |metadata, moment| metadata.with(ADVANCE.to_owned(), moment.0))
+    }
     pub(crate) fn with_closed(self, store: &str, bound: Timestamp) -> Self {
         self.with(format!("{CLOSED}{store}"), bound.0)
     }
@@ -62,6 +67,9 @@ impl OffsetMetadata {
     }
     pub(crate) fn commit_id(&self) -> Option<u64> {
         self.entry(COMMIT).map(i64::cast_unsigned)
+    }
+    pub(crate) fn advance(&self) -> Option<Timestamp> {
+        self.entry(ADVANCE).map(Timestamp)
     }
     /// The closed bounds, by store.
     pub(crate) fn closed(&self) -> impl Iterator<Item = (&str, Timestamp)> {
@@ -131,7 +139,8 @@ impl OffsetMetadata {
             + changelogs.iter().map(|name| entry(CHANGELOG.len() + name.len())).sum::<usize>();
         let varint = (TIMESTAMP_BITS - MOST_DROPPED).div_ceil(7) as usize;
         let block = if writers == 0 { 0 } else { BLOCK_HEAD + writers * varint };
-        (HEAD + 4 + entry(WATERMARK.len()) + entry(COMMIT.len()) + stores + block).div_ceil(3) * 4
+        let task = entry(WATERMARK.len()) + entry(COMMIT.len()) + entry(ADVANCE.len());
+        (HEAD + 4 + task + stores + block).div_ceil(3) * 4
     }
 }
 

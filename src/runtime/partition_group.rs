@@ -81,9 +81,6 @@ impl PartitionGroup {
         Self { inputs, heads: BinaryHeap::new(), unsettled: Vec::new(), max_idle, capacity: capacity.max(1) }
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.inputs.len()
-    }
     /// Whether it is the first by topic and partition.
     pub(crate) fn is_first(&self, input: usize) -> bool {
         self.inputs.get(input).is_some_and(|buffer| buffer.rank == 0)

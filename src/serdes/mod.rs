@@ -35,7 +35,7 @@ pub use keys::{Key, NoKey, NullableKey};
 pub(crate) use murmur2::{murmur2, partition_for};
 pub use plain::{BigEndian, Bytes, Json, Nothing, Utf8};
 pub use windowed::{Known, KnowsEnd, NotKnown, WindowedSerde};
-pub(crate) use windowed_codec::{WindowForm, windowed};
+pub(crate) use windowed_codec::{WindowForm, key_inside, windowed};
 
 use crate::error::BoxError;
 use crate::time::Windowed;

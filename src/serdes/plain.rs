@@ -115,7 +115,7 @@ mod tests {
     use crate::serdes::Serde;
     use std::fmt::Debug;
 
-    fn round_trips<T: PartialEq + Debug>(serde: impl Serde<T>, value: &T, expected: &[u8]) {
+    fn round_trips<T: PartialEq + Debug>(serde: &impl Serde<T>, value: &T, expected: &[u8]) {
         let mut bytes = Vec::new();
         serde.serialize(value, &mut bytes).expect("writes");
         assert_eq!(bytes, expected);
@@ -124,14 +124,14 @@ mod tests {
 
     #[test]
     fn numbers_are_big_endian() {
-        round_trips(BigEndian, &-2_i16, &[0xff, 0xfe]);
-        round_trips(BigEndian, &258_u16, &[1, 2]);
-        round_trips(BigEndian, &1_i32, &[0, 0, 0, 1]);
-        round_trips(BigEndian, &u32::MAX, &[0xff; 4]);
-        round_trips(BigEndian, &1_000_i64, &[0, 0, 0, 0, 0, 0, 3, 0xe8]);
-        round_trips(BigEndian, &1_u64, &[0, 0, 0, 0, 0, 0, 0, 1]);
-        round_trips(BigEndian, &1.0_f32, &[0x3f, 0x80, 0, 0]);
-        round_trips(BigEndian, &-1.0_f64, &[0xbf, 0xf0, 0, 0, 0, 0, 0, 0]);
+        round_trips(&BigEndian, &-2_i16, &[0xff, 0xfe]);
+        round_trips(&BigEndian, &258_u16, &[1, 2]);
+        round_trips(&BigEndian, &1_i32, &[0, 0, 0, 1]);
+        round_trips(&BigEndian, &u32::MAX, &[0xff; 4]);
+        round_trips(&BigEndian, &1_000_i64, &[0, 0, 0, 0, 0, 0, 3, 0xe8]);
+        round_trips(&BigEndian, &1_u64, &[0, 0, 0, 0, 0, 0, 0, 1]);
+        round_trips(&BigEndian, &1.0_f32, &[0x3f, 0x80, 0, 0]);
+        round_trips(&BigEndian, &-1.0_f64, &[0xbf, 0xf0, 0, 0, 0, 0, 0, 0]);
     }
 
     #[test]
@@ -142,9 +142,9 @@ mod tests {
 
     #[test]
     fn text_bytes_and_json() {
-        round_trips(Utf8, &"€".to_owned(), &[0xe2, 0x82, 0xac]);
-        round_trips(Bytes, &vec![0, 255], &[0, 255]);
-        round_trips(Json, &vec![1, 2], b"[1,2]");
+        round_trips(&Utf8, &"€".to_owned(), &[0xe2, 0x82, 0xac]);
+        round_trips(&Bytes, &vec![0, 255], &[0, 255]);
+        round_trips(&Json, &vec![1, 2], b"[1,2]");
         assert!(Utf8.deserialize(&[0xff]).is_err());
         assert!(Deserializer::<u32>::deserialize(&Json, b"1 2").is_err(), "what is left over");
     }

@@ -88,6 +88,36 @@ pub(crate) fn windowed<K: 'static>(key: Arc<dyn Codec<K>>, form: WindowForm) -> 
     Arc::new(WindowedCodec { key, form })
 }
 
+/// The codec of the keys without their windows, where only a windowed one is known: of a topic that was read.
+pub(crate) fn key_inside<K: Clone + 'static>(windowed: Arc<dyn Codec<Windowed<K>>>) -> Arc<dyn Codec<K>> {
+    const PROBE: [u8; 64] = [0; 64];
+    let behind = PROBE.len() - windowed.partition_key(&PROBE).len();
+    Arc::new(KeyInside { windowed, behind })
+}
+
+/// Where the window's bytes cannot be told from the key's they stay, always of the same window.
+struct KeyInside<K> {
+    windowed: Arc<dyn Codec<Windowed<K>>>,
+    /// Bytes of the window behind the key's.
+    behind: usize,
+}
+
+impl<K: Clone + 'static> Codec<K> for KeyInside<K> {
+    fn write(&self, key: &K, out: &mut Vec<u8>) -> Result<bool, BoxError> {
+        let window = Window::new(Timestamp(0), Timestamp(0));
+        let written = self.windowed.write(&Windowed::new(key.clone(), window), out)?;
+        out.truncate(out.len().saturating_sub(if written { self.behind } else { 0 }));
+        Ok(written)
+    }
+    fn read(&self, bytes: Option<&[u8]>) -> Result<K, BoxError> {
+        let whole = bytes.map(|bytes| [bytes, &vec![0; self.behind]].concat());
+        Ok(self.windowed.read(whole.as_deref())?.key)
+    }
+    fn describe(&self) -> String {
+        format!("the key of {}", self.windowed.describe())
+    }
+}
+
 struct WindowedCodec<K> {
     key: Arc<dyn Codec<K>>,
     form: WindowForm,

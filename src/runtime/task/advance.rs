@@ -27,6 +27,8 @@ pub(super) struct Handed {
     pub(super) pass: Option<Pass>,
     /// The pass before, in the same advance: its moment, and whether punctuators were called.
     last: Option<(Timestamp, bool)>,
+    /// The moment of a pass that an earlier task began and committed in: no pass has an earlier one.
+    begun: Timestamp,
 }
 
 /// One moment, on its way through the nodes.
@@ -40,7 +42,16 @@ pub(super) struct Pass {
 }
 
 impl Handed {
-    pub(super) const NOTHING: Self = Self { watermark: Timestamp::MIN, pass: None, last: None };
+    /// Nothing yet; an earlier task may have begun a pass.
+    pub(super) fn nothing(begun: Timestamp) -> Self {
+        Self { watermark: Timestamp::MIN, pass: None, last: None, begun }
+    }
+
+    /// In the middle of an advance to `watermark`: the moment that is being worked off, to be saved.
+    pub(super) fn unfinished(&self, watermark: Timestamp) -> Option<Timestamp> {
+        let moment = self.pass.map_or(self.watermark.max(self.begun), |pass| pass.moment);
+        (self.watermark < watermark && moment > Timestamp::MIN).then_some(moment)
+    }
 
     /// What this node has worked off.
     pub(super) fn at(&self, node: usize) -> Timestamp {
@@ -94,14 +105,15 @@ impl Task {
         let punctuation = self.next_punctuation();
         let reached = self.watermark > Timestamp::MIN;
         let pass = if reached && due <= self.watermark {
-            Some(Pass { moment: due.max(self.handed.watermark), node: 0, punctuates: false })
+            let moment = due.max(self.handed.watermark).max(self.handed.begun);
+            Some(Pass { moment, node: 0, punctuates: false })
         } else if reached && punctuation <= self.watermark {
             Some(Pass { moment: self.watermark, node: 0, punctuates: true })
         } else {
             None
         };
         let Some(pass) = pass else {
-            self.handed = Handed { watermark: self.watermark, ..Handed::NOTHING };
+            self.handed = Handed { watermark: self.watermark, ..Handed::nothing(Timestamp::MIN) };
             self.effects.alarm = due.min(punctuation);
             return Ok(None);
         };

@@ -1,5 +1,6 @@
 //! What a commit takes from a task, and what its markers tell the tasks below.
 
+use super::input::InputWatermark;
 use super::{InputCheckpoint, Task, TaskCheckpoint};
 use crate::broker::{CommittedOffset, Offsets, Outgoing};
 use crate::record::TopicPartition;
@@ -49,17 +50,18 @@ impl Task {
 
     /// Positions of **all** inputs with their metadata; `changelogs`: by store, the offset after the last record.
     pub(crate) fn commit_offsets(&self, commit_id: u64, changelogs: &[(Arc<str>, i64)]) -> Offsets {
-        let closed = self.closed_bounds();
+        let (closed, advance) = (self.closed_bounds(), self.handed.unfinished(self.watermark));
         let committed = |(at, partition): (usize, &TopicPartition)| {
             let mut metadata = OffsetMetadata::new(self.group.partition_time(at))
                 .with_watermark(self.input_watermark(at))
                 .with_commit_id(commit_id);
             if self.group.is_first(at) {
+                metadata = metadata.with_advance(advance);
                 metadata = closed.iter().fold(metadata, |m, (store, bound)| m.with_closed(store, *bound));
                 metadata =
                     changelogs.iter().fold(metadata, |m, (store, next)| m.with_changelog(store, *next));
             }
-            metadata.heard = self.watermarks.get(at).and_then(|input| input.heard());
+            metadata.heard = self.watermarks.get(at).and_then(InputWatermark::heard);
             let metadata = metadata.encode(self.settings.metadata_max_bytes);
             (partition.clone(), CommittedOffset { offset: self.group.handled(at), metadata })
         };
@@ -74,16 +76,17 @@ impl Task {
             position: self.group.handled(at),
             partition_time: self.group.partition_time(at),
             watermark: self.input_watermark(at),
-            heard: self.watermarks.get(at).and_then(|input| input.heard()),
+            heard: self.watermarks.get(at).and_then(InputWatermark::heard),
         };
         TaskCheckpoint {
             inputs: self.partitions().enumerate().map(input).collect(),
             closed: self.closed_bounds(),
+            advance: self.handed.unfinished(self.watermark),
         }
     }
 
     fn input_watermark(&self, at: usize) -> Timestamp {
-        self.watermarks.get(at).map_or(Timestamp::MIN, |input| input.watermark())
+        self.watermarks.get(at).map_or(Timestamp::MIN, InputWatermark::watermark)
     }
 
     /// How far each node came, which in the middle of an advance differs; never less than was saved before, so that a

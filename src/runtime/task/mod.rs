@@ -39,6 +39,7 @@ use std::sync::Arc;
 
 /// What a call of `run` did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent answers")]
 pub(crate) struct Ran {
     /// Records processed.
     pub(crate) records: usize,

@@ -46,7 +46,7 @@ impl Task {
             group,
             watermarks,
             watermark: Timestamp::MIN,
-            handed: Handed::NOTHING,
+            handed: Handed::nothing(begun(saved)),
             effects: Effects::default(),
             closed,
             told: Timestamp::MIN,
@@ -92,6 +92,12 @@ fn restored(
         checkpoint.heard.iter().for_each(|heard| watermark.restore(heard));
     }
     (watermark, partition_time)
+}
+
+/// The moment that an earlier task was working off when it committed.
+fn begun(saved: &Saved) -> Timestamp {
+    let metadata = saved.inputs.iter().filter_map(|input| input.metadata.as_ref()?.advance());
+    metadata.chain(saved.checkpoint.as_ref().and_then(|c| c.advance)).max().unwrap_or(Timestamp::MIN)
 }
 
 /// The stores whose windows close in this task, as the user named them.

@@ -31,6 +31,8 @@ pub(crate) struct TaskCheckpoint {
     pub(crate) inputs: Vec<InputCheckpoint>,
     /// Closed bounds by store.
     pub(crate) closed: BTreeMap<Arc<str>, Timestamp>,
+    /// In the middle of an advance: the moment that was being worked off.
+    pub(crate) advance: Option<Timestamp>,
 }
 
 /// An input at a commit.
