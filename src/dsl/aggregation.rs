@@ -102,19 +102,39 @@ impl<K: 'static, V: Clone + 'static> Aggregation<K, V, Timed<V>, V> {
 /// windowed. Both have a `fold`.
 macro_rules! aggregations {
     ($name:ident => $out:ty, $this:ty) => {
-        impl<K: $crate::Key, V: 'static> $name<K, V> {
+        impl<K: Key, V: 'static> $name<K, V> {
             /// How many records.
             ///
-            /// ```ignore
-            /// let counts = grouped.count(Materialized::named("counts"));
+            /// ```
+            /// # use highwater::{*, testing::*, time::*}; let builder = StreamsBuilder::new();
+            /// # let numbers: KStream<String, u64> = builder.stream("in", Consumed::default());
+            /// let grouped = numbers.group_by_key();
+            /// grouped.count(Materialized::named("counts")).to_stream().to("out", Produced::default());
+            /// # let mut driver = TopologyTestDriver::new(builder.build()?);
+            /// # let input = driver.input_topic("in", Produced::<String, u64>::default());
+            /// # let output = driver.output_topic("out", Consumed::<String, u64>::default());
+            /// driver.pipe_input(&input, "a".to_owned(), 7, Timestamp(0));
+            /// driver.pipe_input(&input, "a".to_owned(), 8, Timestamp(1));
+            /// assert_eq!(driver.read_output(&output).last(), Some(&("a".to_owned(), 2)));
+            /// # Ok::<(), Error>(())
             /// ```
             pub fn count(self: $this, store: Materialized<u64>) -> KTable<$out, u64> {
                 self.fold(Aggregation::count(store))
             }
             /// `|total, value|`, in place; the first value starts it.
             ///
-            /// ```ignore
-            /// let sums = grouped.reduce(|sum, amount| *sum += amount, Materialized::named("sums"));
+            /// ```
+            /// # use highwater::{*, testing::*, time::*}; let builder = StreamsBuilder::new();
+            /// # let numbers: KStream<String, u64> = builder.stream("in", Consumed::default());
+            /// let grouped = numbers.group_by_key();
+            /// grouped.reduce(|sum, n| *sum += n, Materialized::named("sums")).to_stream().to("out", Produced::default());
+            /// # let mut driver = TopologyTestDriver::new(builder.build()?);
+            /// # let input = driver.input_topic("in", Produced::<String, u64>::default());
+            /// # let output = driver.output_topic("out", Consumed::<String, u64>::default());
+            /// driver.pipe_input(&input, "a".to_owned(), 7, Timestamp(0));
+            /// driver.pipe_input(&input, "a".to_owned(), 8, Timestamp(1));
+            /// assert_eq!(driver.read_output(&output).last(), Some(&("a".to_owned(), 15)));
+            /// # Ok::<(), Error>(())
             /// ```
             pub fn reduce(
                 self: $this,
@@ -128,8 +148,19 @@ macro_rules! aggregations {
             }
             /// `|key, value, aggregate|`, in place, from what `init` gives.
             ///
-            /// ```ignore
-            /// let bars = grouped.aggregate(Bar::default, |_, tick, bar| bar.trade(tick), Materialized::named("bars"));
+            /// ```
+            /// # use highwater::{*, testing::*, time::*}; let builder = StreamsBuilder::new();
+            /// # let numbers: KStream<String, u64> = builder.stream("in", Consumed::default());
+            /// let grouped = numbers.group_by_key();
+            /// let texts = grouped.aggregate(String::new, |key, n, all| *all += &format!("{key}{n}"), Materialized::named("all"));
+            /// texts.to_stream().to("out", Produced::default());
+            /// # let mut driver = TopologyTestDriver::new(builder.build()?);
+            /// # let input = driver.input_topic("in", Produced::<String, u64>::default());
+            /// # let output = driver.output_topic("out", Consumed::<String, String>::default());
+            /// driver.pipe_input(&input, "a".to_owned(), 7, Timestamp(0));
+            /// driver.pipe_input(&input, "a".to_owned(), 8, Timestamp(1));
+            /// assert_eq!(driver.read_output(&output).last(), Some(&("a".to_owned(), "a7a8".to_owned())));
+            /// # Ok::<(), Error>(())
             /// ```
             pub fn aggregate<A: 'static>(
                 self: $this,
@@ -144,6 +175,25 @@ macro_rules! aggregations {
                 self.fold(Aggregation::aggregate(init, add, store))
             }
             /// [`aggregate`](Self::aggregate) with a closure that can fail.
+            ///
+            /// ```
+            /// # use highwater::{*, testing::*, time::*}; let builder = StreamsBuilder::new();
+            /// # let numbers: KStream<String, u64> = builder.stream("in", Consumed::default());
+            /// let grouped = numbers.group_by_key();
+            /// let add = |_: &String, n: &u64, sum: &mut u64| -> Result<(), BoxError> {
+            ///     *sum = sum.checked_add(*n).ok_or("the sum is too large")?;
+            ///     Ok(())
+            /// };
+            /// let sums = grouped.try_aggregate(|| 0, add, Materialized::named("sums"));
+            /// sums.to_stream().to("out", Produced::default());
+            /// # let mut driver = TopologyTestDriver::new(builder.build()?);
+            /// # let input = driver.input_topic("in", Produced::<String, u64>::default());
+            /// # let output = driver.output_topic("out", Consumed::<String, u64>::default());
+            /// driver.pipe_input(&input, "a".to_owned(), 7, Timestamp(0));
+            /// driver.pipe_input(&input, "a".to_owned(), 8, Timestamp(1));
+            /// assert_eq!(driver.read_output(&output).last(), Some(&("a".to_owned(), 15)));
+            /// # Ok::<(), Error>(())
+            /// ```
             pub fn try_aggregate<A: 'static, E: Into<BoxError>>(
                 self: $this,
                 init: impl Fn() -> A + Send + Sync + 'static,
@@ -153,6 +203,21 @@ macro_rules! aggregations {
                 self.fold(Aggregation::aggregate(init, add, store))
             }
             /// The value that came first.
+            ///
+            /// ```
+            /// # use highwater::{*, testing::*, time::*}; let builder = StreamsBuilder::new();
+            /// # let numbers: KStream<String, u64> = builder.stream("in", Consumed::default());
+            /// let grouped = numbers.group_by_key();
+            /// grouped.earliest_by_offset(Materialized::named("n")).to_stream().to("out", Produced::default());
+            /// # let mut driver = TopologyTestDriver::new(builder.build()?);
+            /// # let input = driver.input_topic("in", Produced::<String, u64>::default());
+            /// # let output = driver.output_topic("out", Consumed::<String, u64>::default());
+            /// driver.pipe_input(&input, "a".to_owned(), 2, Timestamp(9));
+            /// driver.pipe_input(&input, "a".to_owned(), 1, Timestamp(5));
+            /// driver.pipe_input(&input, "a".to_owned(), 3, Timestamp(7));
+            /// assert_eq!(driver.read_output(&output).last(), Some(&("a".to_owned(), 2)));
+            /// # Ok::<(), Error>(())
+            /// ```
             pub fn earliest_by_offset(self: $this, store: Materialized<V>) -> KTable<$out, V>
             where
                 V: Clone,
@@ -160,6 +225,21 @@ macro_rules! aggregations {
                 self.fold(Aggregation::earliest_by_offset(store))
             }
             /// The value that came last.
+            ///
+            /// ```
+            /// # use highwater::{*, testing::*, time::*}; let builder = StreamsBuilder::new();
+            /// # let numbers: KStream<String, u64> = builder.stream("in", Consumed::default());
+            /// let grouped = numbers.group_by_key();
+            /// grouped.latest_by_offset(Materialized::named("n")).to_stream().to("out", Produced::default());
+            /// # let mut driver = TopologyTestDriver::new(builder.build()?);
+            /// # let input = driver.input_topic("in", Produced::<String, u64>::default());
+            /// # let output = driver.output_topic("out", Consumed::<String, u64>::default());
+            /// driver.pipe_input(&input, "a".to_owned(), 2, Timestamp(9));
+            /// driver.pipe_input(&input, "a".to_owned(), 1, Timestamp(5));
+            /// driver.pipe_input(&input, "a".to_owned(), 3, Timestamp(7));
+            /// assert_eq!(driver.read_output(&output).last(), Some(&("a".to_owned(), 3)));
+            /// # Ok::<(), Error>(())
+            /// ```
             pub fn latest_by_offset(self: $this, store: Materialized<V>) -> KTable<$out, V>
             where
                 V: Clone,
@@ -167,6 +247,21 @@ macro_rules! aggregations {
                 self.fold(Aggregation::latest_by_offset(store))
             }
             /// The value of the earliest event time; of equal times the one that came first.
+            ///
+            /// ```
+            /// # use highwater::{*, testing::*, time::*}; let builder = StreamsBuilder::new();
+            /// # let numbers: KStream<String, u64> = builder.stream("in", Consumed::default());
+            /// let grouped = numbers.group_by_key();
+            /// grouped.earliest_by_time(Materialized::named("n")).to_stream().to("out", Produced::default());
+            /// # let mut driver = TopologyTestDriver::new(builder.build()?);
+            /// # let input = driver.input_topic("in", Produced::<String, u64>::default());
+            /// # let output = driver.output_topic("out", Consumed::<String, u64>::default());
+            /// driver.pipe_input(&input, "a".to_owned(), 2, Timestamp(9));
+            /// driver.pipe_input(&input, "a".to_owned(), 1, Timestamp(5));
+            /// driver.pipe_input(&input, "a".to_owned(), 3, Timestamp(7));
+            /// assert_eq!(driver.read_output(&output).last(), Some(&("a".to_owned(), 1)));
+            /// # Ok::<(), Error>(())
+            /// ```
             pub fn earliest_by_time(self: $this, store: Materialized<V>) -> KTable<$out, V>
             where
                 V: Clone,
@@ -174,6 +269,21 @@ macro_rules! aggregations {
                 self.fold(Aggregation::earliest_by_time(store))
             }
             /// The value of the latest event time; of equal times the one that came last.
+            ///
+            /// ```
+            /// # use highwater::{*, testing::*, time::*}; let builder = StreamsBuilder::new();
+            /// # let numbers: KStream<String, u64> = builder.stream("in", Consumed::default());
+            /// let grouped = numbers.group_by_key();
+            /// grouped.latest_by_time(Materialized::named("n")).to_stream().to("out", Produced::default());
+            /// # let mut driver = TopologyTestDriver::new(builder.build()?);
+            /// # let input = driver.input_topic("in", Produced::<String, u64>::default());
+            /// # let output = driver.output_topic("out", Consumed::<String, u64>::default());
+            /// driver.pipe_input(&input, "a".to_owned(), 2, Timestamp(9));
+            /// driver.pipe_input(&input, "a".to_owned(), 1, Timestamp(5));
+            /// driver.pipe_input(&input, "a".to_owned(), 3, Timestamp(7));
+            /// assert_eq!(driver.read_output(&output).last(), Some(&("a".to_owned(), 2)));
+            /// # Ok::<(), Error>(())
+            /// ```
             pub fn latest_by_time(self: $this, store: Materialized<V>) -> KTable<$out, V>
             where
                 V: Clone,

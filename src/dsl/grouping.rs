@@ -20,8 +20,18 @@ impl<K: 'static, V: 'static> KStream<K, V> {
     /// Grouped by a new key, always through the repartition topic that `grouped` names. It is made when the group is
     /// aggregated, and shared by all aggregates of the group.
     ///
-    /// ```ignore
-    /// let counts = words.group_by(|_, word| word.clone(), Grouped::named("by-word")).count(Materialized::named("counts"));
+    /// ```
+    /// # use highwater::{*, testing::*, time::*}; let builder = StreamsBuilder::new();
+    /// # let lines: KStream<String, String> = builder.stream("in", Consumed::default());
+    /// let by_word = lines.group_by(|_, word| word.clone(), Grouped::named("by-word"));
+    /// by_word.count(Materialized::named("counts")).to_stream().to("out", Produced::default());
+    /// # let mut driver = TopologyTestDriver::new(builder.build()?);
+    /// # let input = driver.input_topic("in", Produced::<String, String>::default());
+    /// # let output = driver.output_topic("out", Consumed::<String, u64>::default());
+    /// driver.pipe_input(&input, "a".to_owned(), "to".to_owned(), Timestamp(0));
+    /// driver.pipe_input(&input, "a".to_owned(), "be".to_owned(), Timestamp(1));
+    /// assert_eq!(driver.read_output(&output), [("to".to_owned(), 1), ("be".to_owned(), 1)]);
+    /// # Ok::<(), Error>(())
     /// ```
     pub fn group_by<K2>(
         &self,
@@ -45,8 +55,17 @@ impl<K: 'static, V: 'static> KStream<K, V> {
     /// Grouped by the key, never through a topic: the records are where their keys belong. After the key has changed
     /// `build()` says so, with the line of this call; write `.repartition(Repartitioned::named(..))` before it.
     ///
-    /// ```ignore
-    /// let counts = clicks.group_by_key().count(Materialized::named("clicks"));
+    /// ```
+    /// # use highwater::{*, testing::*, time::*}; let builder = StreamsBuilder::new();
+    /// # let numbers: KStream<String, u64> = builder.stream("in", Consumed::default());
+    /// numbers.group_by_key().count(Materialized::named("counts")).to_stream().to("out", Produced::default());
+    /// # let mut driver = TopologyTestDriver::new(builder.build()?);
+    /// # let input = driver.input_topic("in", Produced::<String, u64>::default());
+    /// # let output = driver.output_topic("out", Consumed::<String, u64>::default());
+    /// driver.pipe_input(&input, "a".to_owned(), 7, Timestamp(0));
+    /// driver.pipe_input(&input, "a".to_owned(), 8, Timestamp(1));
+    /// assert_eq!(driver.read_output(&output).last(), Some(&("a".to_owned(), 2)));
+    /// # Ok::<(), Error>(())
     /// ```
     #[track_caller]
     pub fn group_by_key(&self) -> KGroupedStream<K, V>
@@ -59,8 +78,18 @@ impl<K: 'static, V: 'static> KStream<K, V> {
 
     /// A table of the latest value per key. Null values delete. After the key has changed this is an error of `build()`.
     ///
-    /// ```ignore
-    /// let customers = updates.to_table(Materialized::named("customers"));
+    /// ```
+    /// # use highwater::{*, testing::*, time::*}; let builder = StreamsBuilder::new();
+    /// # let numbers: KStream<String, u64> = builder.stream("in", Consumed::default());
+    /// let latest = numbers.to_table(Materialized::named("latest"));
+    /// latest.filter(|_, n| *n > 5).to_stream().to("out", Produced::default());
+    /// # let mut driver = TopologyTestDriver::new(builder.build()?);
+    /// # let input = driver.input_topic("in", Produced::<String, u64>::default());
+    /// # let output = driver.output_topic("out", Consumed::<String, u64>::default());
+    /// driver.pipe_input(&input, "a".to_owned(), 7, Timestamp(0));
+    /// driver.pipe_input(&input, "a".to_owned(), 8, Timestamp(1));
+    /// assert_eq!(driver.read_output(&output).last(), Some(&("a".to_owned(), 8)));
+    /// # Ok::<(), Error>(())
     /// ```
     #[track_caller]
     pub fn to_table(&self, store: Materialized<V>) -> KTable<K, V>

@@ -56,11 +56,26 @@ impl<K: Key, V: 'static> KGroupedStream<K, V> {
     /// In windows of event time: [`TimeWindows`](crate::time::TimeWindows), calendar windows, or an own `impl Windows<K>`.
     /// A window of size zero and the like are errors of `build()`.
     ///
-    /// ```ignore
-    /// let per_minute = clicks
+    /// ```
+    /// # use highwater::{*, testing::*, time::*}; let builder = StreamsBuilder::new();
+    /// # let numbers: KStream<String, u64> = builder.stream("in", Consumed::default());
+    /// numbers
     ///     .group_by_key()
     ///     .windowed_by(TimeWindows::of_size(minutes(1)).grace(seconds(5)))
-    ///     .count(Materialized::named("clicks-per-minute"));
+    ///     .count(Materialized::named("per-minute"))
+    ///     .suppress(Suppressed::until_window_closes())
+    ///     .to_stream()
+    ///     .map(|minute, count| (minute.window.start.as_millis() as u64, *count))
+    ///     .to("out", Produced::default());
+    /// # let mut driver = TopologyTestDriver::new(builder.build()?);
+    /// # let input = driver.input_topic("in", Produced::<String, u64>::default());
+    /// # let output = driver.output_topic("out", Consumed::<u64, u64>::default());
+    /// driver.pipe_input(&input, "a".to_owned(), 7, Timestamp(0));
+    /// driver.pipe_input(&input, "a".to_owned(), 7, Timestamp(59999));
+    /// driver.pipe_input(&input, "a".to_owned(), 7, Timestamp(60000));
+    /// driver.pipe_input(&input, "a".to_owned(), 7, Timestamp(65000));
+    /// assert_eq!(driver.read_output(&output), [(0, 2)]);
+    /// # Ok::<(), Error>(())
     /// ```
     #[track_caller]
     pub fn windowed_by(&self, windows: impl Windows<K>) -> TimeWindowedKStream<K, V> {

@@ -17,18 +17,25 @@ use std::sync::Arc;
 /// keys may be in different partitions: `group_by_key` and the like are then errors of `build()`, and
 /// [`repartition`](Self::repartition) or [`group_by`](Self::group_by) brings them together.
 ///
-/// ```ignore
-/// let words = builder
+/// ```
+/// use highwater::serdes::Utf8;
+/// use highwater::testing::TopologyTestDriver;
+/// use highwater::time::Timestamp;
+/// use highwater::{Consumed, NoKey, Produced, StreamsBuilder};
+///
+/// let builder = StreamsBuilder::new();
+/// builder
 ///     .stream("lines", Consumed::values(Utf8))
 ///     .flat_map_values(|line| line.split_whitespace().map(str::to_lowercase).collect::<Vec<_>>())
-///     .filter(|_, word| word.len() > 3);
-/// words.to("words", Produced::default());
+///     .filter(|_, word| word.len() > 3)
+///     .to("words", Produced::default());
 ///
 /// let mut driver = TopologyTestDriver::new(builder.build()?);
 /// let lines = driver.input_topic("lines", Produced::values(Utf8));
 /// let words = driver.output_topic("words", Consumed::values(Utf8));
 /// driver.pipe_input(&lines, NoKey, "To the Lighthouse".to_owned(), Timestamp(0));
-/// assert_eq!(driver.read_output(&words).into_iter().map(|(_, word)| word).collect::<Vec<_>>(), ["lighthouse"]);
+/// assert_eq!(driver.read_output(&words)[0].1, "lighthouse");
+/// # Ok::<(), highwater::Error>(())
 /// ```
 #[must_use = "a stream that nothing reads does nothing"]
 pub struct KStream<K, V> {
@@ -55,8 +62,17 @@ impl<K, V> Clone for KStream<K, V> {
 impl<K: 'static, V: 'static> KStream<K, V> {
     /// Keeps the records for which the closure holds.
     ///
-    /// ```ignore
-    /// let large = orders.filter(|_, order| order.total > 1_000);
+    /// ```
+    /// # use highwater::{*, testing::*, time::*}; let builder = StreamsBuilder::new();
+    /// # let numbers: KStream<String, u64> = builder.stream("in", Consumed::default());
+    /// numbers.filter(|_, n| *n > 1).to("out", Produced::default());
+    /// # let mut driver = TopologyTestDriver::new(builder.build()?);
+    /// # let input = driver.input_topic("in", Produced::<String, u64>::default());
+    /// # let output = driver.output_topic("out", Consumed::<String, u64>::default());
+    /// driver.pipe_input(&input, "a".to_owned(), 1, Timestamp(0));
+    /// driver.pipe_input(&input, "a".to_owned(), 2, Timestamp(1));
+    /// assert_eq!(driver.read_output(&output), [("a".to_owned(), 2)]);
+    /// # Ok::<(), Error>(())
     /// ```
     pub fn filter(&self, f: impl Fn(&K, &V) -> bool + Send + Sync + 'static) -> KStream<K, V> {
         self.same(
@@ -68,16 +84,33 @@ impl<K: 'static, V: 'static> KStream<K, V> {
     }
     /// Leaves out the records for which the closure holds.
     ///
-    /// ```ignore
-    /// let people = clicks.filter_not(|_, click| click.bot);
+    /// ```
+    /// # use highwater::{*, testing::*, time::*}; let builder = StreamsBuilder::new();
+    /// # let numbers: KStream<String, u64> = builder.stream("in", Consumed::default());
+    /// numbers.filter_not(|_, n| *n > 1).to("out", Produced::default());
+    /// # let mut driver = TopologyTestDriver::new(builder.build()?);
+    /// # let input = driver.input_topic("in", Produced::<String, u64>::default());
+    /// # let output = driver.output_topic("out", Consumed::<String, u64>::default());
+    /// driver.pipe_input(&input, "a".to_owned(), 1, Timestamp(0));
+    /// driver.pipe_input(&input, "a".to_owned(), 2, Timestamp(1));
+    /// assert_eq!(driver.read_output(&output), [("a".to_owned(), 1)]);
+    /// # Ok::<(), Error>(())
     /// ```
     pub fn filter_not(&self, f: impl Fn(&K, &V) -> bool + Send + Sync + 'static) -> KStream<K, V> {
         self.filter(move |key, value| !f(key, value))
     }
     /// A new key and a new value for each record. Afterwards equal keys may be in different partitions.
     ///
-    /// ```ignore
-    /// let per_customer = orders.map(|id, order| (order.customer.clone(), id.len()));
+    /// ```
+    /// # use highwater::{*, testing::*, time::*}; let builder = StreamsBuilder::new();
+    /// # let numbers: KStream<String, u64> = builder.stream("in", Consumed::default());
+    /// numbers.map(|key, n| (format!("{key}{n}"), n * 2)).to("out", Produced::default());
+    /// # let mut driver = TopologyTestDriver::new(builder.build()?);
+    /// # let input = driver.input_topic("in", Produced::<String, u64>::default());
+    /// # let output = driver.output_topic("out", Consumed::<String, u64>::default());
+    /// driver.pipe_input(&input, "a".to_owned(), 7, Timestamp(0));
+    /// assert_eq!(driver.read_output(&output), [("a7".to_owned(), 14)]);
+    /// # Ok::<(), Error>(())
     /// ```
     pub fn map<K2: 'static, V2: 'static>(
         &self,
@@ -90,20 +123,32 @@ impl<K: 'static, V: 'static> KStream<K, V> {
     }
     /// A new value for each record.
     ///
-    /// ```ignore
-    /// builder.stream::<String, u64>("in", Consumed::default()).map_values(|n| n + 1).to("out", Produced::default());
-    /// let mut driver = TopologyTestDriver::new(builder.build()?);
-    /// let (input, output) = (driver.input_topic("in", Produced::default()), driver.output_topic("out", Consumed::default()));
-    /// driver.pipe_input(&input, "a".to_owned(), 1_u64, Timestamp(0));
-    /// assert_eq!(driver.read_output::<String, u64>(&output), [("a".to_owned(), 2)]);
+    /// ```
+    /// # use highwater::{*, testing::*, time::*}; let builder = StreamsBuilder::new();
+    /// # let numbers: KStream<String, u64> = builder.stream("in", Consumed::default());
+    /// numbers.map_values(|n| n + 1).to("out", Produced::default());
+    /// # let mut driver = TopologyTestDriver::new(builder.build()?);
+    /// # let input = driver.input_topic("in", Produced::<String, u64>::default());
+    /// # let output = driver.output_topic("out", Consumed::<String, u64>::default());
+    /// driver.pipe_input(&input, "a".to_owned(), 1, Timestamp(0));
+    /// assert_eq!(driver.read_output(&output), [("a".to_owned(), 2)]);
+    /// # Ok::<(), Error>(())
     /// ```
     pub fn map_values<V2: 'static>(&self, f: impl Fn(&V) -> V2 + Send + Sync + 'static) -> KStream<K, V2> {
         self.revalued("KSTREAM-MAPVALUES-", move |next, cx, key, value| next.forward(cx, key, &f(value)))
     }
     /// Any number of records for each. Afterwards equal keys may be in different partitions.
     ///
-    /// ```ignore
-    /// let by_total = orders.flat_map(|id, order| [(order.total, id.clone())]);
+    /// ```
+    /// # use highwater::{*, testing::*, time::*}; let builder = StreamsBuilder::new();
+    /// # let numbers: KStream<String, u64> = builder.stream("in", Consumed::default());
+    /// numbers.flat_map(|key, n| [(*n, key.clone()), (n + 1, key.clone())]).to("out", Produced::default());
+    /// # let mut driver = TopologyTestDriver::new(builder.build()?);
+    /// # let input = driver.input_topic("in", Produced::<String, u64>::default());
+    /// # let output = driver.output_topic("out", Consumed::<u64, String>::default());
+    /// driver.pipe_input(&input, "a".to_owned(), 1, Timestamp(0));
+    /// assert_eq!(driver.read_output(&output), [(1, "a".to_owned()), (2, "a".to_owned())]);
+    /// # Ok::<(), Error>(())
     /// ```
     pub fn flat_map<K2: 'static, V2: 'static, I>(
         &self,
@@ -118,8 +163,17 @@ impl<K: 'static, V: 'static> KStream<K, V> {
     }
     /// Any number of values for each record. `Option` is an iterator: this is `filter_map` too.
     ///
-    /// ```ignore
-    /// let less = orders.flat_map_values(|order| order.total.checked_sub(1));
+    /// ```
+    /// # use highwater::{*, testing::*, time::*}; let builder = StreamsBuilder::new();
+    /// # let numbers: KStream<String, u64> = builder.stream("in", Consumed::default());
+    /// numbers.flat_map_values(|n| n.checked_sub(1)).to("out", Produced::default());
+    /// # let mut driver = TopologyTestDriver::new(builder.build()?);
+    /// # let input = driver.input_topic("in", Produced::<String, u64>::default());
+    /// # let output = driver.output_topic("out", Consumed::<String, u64>::default());
+    /// driver.pipe_input(&input, "a".to_owned(), 0, Timestamp(0));
+    /// driver.pipe_input(&input, "a".to_owned(), 5, Timestamp(1));
+    /// assert_eq!(driver.read_output(&output), [("a".to_owned(), 4)]);
+    /// # Ok::<(), Error>(())
     /// ```
     pub fn flat_map_values<I: IntoIterator<Item: 'static>>(
         &self,
@@ -131,8 +185,16 @@ impl<K: 'static, V: 'static> KStream<K, V> {
     }
     /// A new key for each record. Afterwards equal keys may be in different partitions.
     ///
-    /// ```ignore
-    /// let by_customer = orders.select_key(|_, order| order.customer.clone());
+    /// ```
+    /// # use highwater::{*, testing::*, time::*}; let builder = StreamsBuilder::new();
+    /// # let numbers: KStream<String, u64> = builder.stream("in", Consumed::default());
+    /// numbers.select_key(|key, n| format!("{key}{n}")).to("out", Produced::default());
+    /// # let mut driver = TopologyTestDriver::new(builder.build()?);
+    /// # let input = driver.input_topic("in", Produced::<String, u64>::default());
+    /// # let output = driver.output_topic("out", Consumed::<String, u64>::default());
+    /// driver.pipe_input(&input, "a".to_owned(), 7, Timestamp(0));
+    /// assert_eq!(driver.read_output(&output), [("a7".to_owned(), 7)]);
+    /// # Ok::<(), Error>(())
     /// ```
     pub fn select_key<K2: 'static>(
         &self,
@@ -144,8 +206,18 @@ impl<K: 'static, V: 'static> KStream<K, V> {
     }
     /// Sees each record on its way.
     ///
-    /// ```ignore
-    /// let seen = orders.peek(|id, order| tracing::info!(id, order.total));
+    /// ```
+    /// # use highwater::{*, testing::*, time::*}; let builder = StreamsBuilder::new();
+    /// # let numbers: KStream<String, u64> = builder.stream("in", Consumed::default());
+    /// let (tell, told) = std::sync::mpsc::channel();
+    /// numbers.peek(move |_, n| tell.send(*n).expect("heard")).to("out", Produced::default());
+    /// # let mut driver = TopologyTestDriver::new(builder.build()?);
+    /// # let input = driver.input_topic("in", Produced::<String, u64>::default());
+    /// # let output = driver.output_topic("out", Consumed::<String, u64>::default());
+    /// driver.pipe_input(&input, "a".to_owned(), 7, Timestamp(0));
+    /// assert_eq!(driver.read_output(&output), [("a".to_owned(), 7)]);
+    /// assert_eq!(told.try_iter().collect::<Vec<_>>(), [7]);
+    /// # Ok::<(), Error>(())
     /// ```
     pub fn peek(&self, f: impl Fn(&K, &V) + Send + Sync + 'static) -> KStream<K, V> {
         self.same("KSTREAM-PEEK-", move |next, cx, key, value| {
@@ -155,8 +227,16 @@ impl<K: 'static, V: 'static> KStream<K, V> {
     }
     /// Ends here. Under exactly once a record may be seen again after a crash.
     ///
-    /// ```ignore
-    /// orders.for_each(|id, order| tracing::info!(id, order.total));
+    /// ```
+    /// # use highwater::{*, testing::*, time::*}; let builder = StreamsBuilder::new();
+    /// # let numbers: KStream<String, u64> = builder.stream("in", Consumed::default());
+    /// let (tell, told) = std::sync::mpsc::channel();
+    /// numbers.for_each(move |_, n| tell.send(*n).expect("heard"));
+    /// # let mut driver = TopologyTestDriver::new(builder.build()?);
+    /// # let input = driver.input_topic("in", Produced::<String, u64>::default());
+    /// driver.pipe_input(&input, "a".to_owned(), 7, Timestamp(0));
+    /// assert_eq!(told.try_iter().collect::<Vec<_>>(), [7]);
+    /// # Ok::<(), Error>(())
     /// ```
     pub fn for_each(&self, f: impl Fn(&K, &V) + Send + Sync + 'static) {
         self.then::<K, V, _>("KSTREAM-FOREACH-", move |_, _, key, value| {
@@ -167,8 +247,19 @@ impl<K: 'static, V: 'static> KStream<K, V> {
 
     /// The records of both, by time as far as their topics allow it.
     ///
-    /// ```ignore
-    /// let all = web.merge(&phone);
+    /// ```
+    /// # use highwater::{*, testing::*, time::*}; let builder = StreamsBuilder::new();
+    /// # let numbers: KStream<String, u64> = builder.stream("in", Consumed::default());
+    /// let (small, large) = (numbers.filter(|_, n| *n < 5), numbers.filter(|_, n| *n > 50));
+    /// small.merge(&large).to("out", Produced::default());
+    /// # let mut driver = TopologyTestDriver::new(builder.build()?);
+    /// # let input = driver.input_topic("in", Produced::<String, u64>::default());
+    /// # let output = driver.output_topic("out", Consumed::<String, u64>::default());
+    /// driver.pipe_input(&input, "a".to_owned(), 1, Timestamp(0));
+    /// driver.pipe_input(&input, "a".to_owned(), 9, Timestamp(1));
+    /// driver.pipe_input(&input, "a".to_owned(), 99, Timestamp(2));
+    /// assert_eq!(driver.read_output(&output), [("a".to_owned(), 1), ("a".to_owned(), 99)]);
+    /// # Ok::<(), Error>(())
     /// ```
     #[track_caller]
     pub fn merge(&self, other: &KStream<K, V>) -> KStream<K, V> {
@@ -190,8 +281,12 @@ impl<K: 'static, V: 'static> KStream<K, V> {
 
     /// Names the node that made this stream. Other nodes keep their names.
     ///
-    /// ```ignore
-    /// let people = clicks.filter_not(|_, click| click.bot).named("people");
+    /// ```
+    /// # use highwater::{*}; let builder = StreamsBuilder::new();
+    /// # let numbers: KStream<String, u64> = builder.stream("in", Consumed::default());
+    /// numbers.filter(|_, n| *n > 1).named("several").to("out", Produced::default());
+    /// assert!(builder.build()?.describe().contains("Processor: several (stores: [])"));
+    /// # Ok::<(), Error>(())
     /// ```
     pub fn named(&self, node: &str) -> KStream<K, V> {
         self.draft.rename(self.from.0, node);
@@ -264,8 +359,17 @@ impl<K: 'static, V: 'static> KStream<K, V> {
 impl<K: 'static, V: 'static> KStream<NullableKey<K>, V> {
     /// Leaves records without a key out, counted as dropped; the rest stay where they are.
     ///
-    /// ```ignore
-    /// let keyed = builder.stream("in", Consumed::with(Utf8, Utf8).null_keys()).drop_missing_keys();
+    /// ```
+    /// # use highwater::{*, testing::*, time::*, serdes::Utf8}; let builder = StreamsBuilder::new();
+    /// let lines = builder.stream("in", Consumed::with(Utf8, Utf8).null_keys());
+    /// lines.drop_missing_keys().to("out", Produced::default());
+    /// # let mut driver = TopologyTestDriver::new(builder.build()?);
+    /// # let input = driver.input_topic("in", Produced::<NullableKey<String>, String>::default());
+    /// # let output = driver.output_topic("out", Consumed::<String, String>::default());
+    /// driver.pipe_input(&input, None.into(), "1".to_owned(), Timestamp(0));
+    /// driver.pipe_input(&input, Some("a".to_owned()).into(), "2".to_owned(), Timestamp(1));
+    /// assert_eq!(driver.read_output(&output), [("a".to_owned(), "2".to_owned())]);
+    /// # Ok::<(), Error>(())
     /// ```
     pub fn drop_missing_keys(&self) -> KStream<K, V> {
         let node = self.then::<K, V, _>("KSTREAM-FILTER-", |next, cx, key, value| {

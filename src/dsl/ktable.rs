@@ -27,13 +27,28 @@ use std::time::Duration;
 /// [`Materialized::caching`](crate::Materialized::caching)). The one final of each window takes
 /// [`suppress`](Self::suppress); live and final come from one aggregation and one store:
 ///
-/// ```ignore
+/// ```
+/// # use highwater::{*, testing::*, time::*}; let builder = StreamsBuilder::new();
+/// # let clicks: KStream<String, u64> = builder.stream("in", Consumed::default());
 /// let per_minute = clicks
 ///     .group_by_key()
 ///     .windowed_by(TimeWindows::of_size(minutes(1)))
-///     .count(Materialized::named("clicks-per-minute"));
-/// per_minute.to_stream().to("clicks-live", Produced::default());
-/// per_minute.suppress(Suppressed::until_window_closes()).to_stream().to("clicks-final", Produced::default());
+///     .count(Materialized::named("per-minute"));
+/// let start = |minute: &Windowed<String>, count: &u64| (minute.window.start.as_millis() as u64, *count);
+/// per_minute.to_stream().map(start).to("live", Produced::default());
+/// per_minute.suppress(Suppressed::until_window_closes()).to_stream().map(start).to("final", Produced::default());
+///
+/// # let mut driver = TopologyTestDriver::new(builder.build()?);
+/// # let input = driver.input_topic("in", Produced::<String, u64>::default());
+/// # let live = driver.output_topic("live", Consumed::<u64, u64>::default());
+/// # let finals = driver.output_topic("final", Consumed::<u64, u64>::default());
+/// driver.pipe_input(&input, "a".to_owned(), 7, Timestamp(0));
+/// driver.pipe_input(&input, "a".to_owned(), 7, Timestamp(1));
+/// assert_eq!(driver.read_output(&live).last(), Some(&(0, 2)));
+/// assert_eq!(driver.read_output(&finals), []);
+/// driver.pipe_input(&input, "a".to_owned(), 7, Timestamp(60_000));
+/// assert_eq!(driver.read_output(&finals), [(0, 2)]);
+/// # Ok::<(), Error>(())
 /// ```
 #[must_use = "a table that nothing reads only keeps its store"]
 pub struct KTable<K, V> {
@@ -65,8 +80,18 @@ impl<K, V> Clone for KTable<K, V> {
 impl<K: 'static, V: 'static> KTable<K, V> {
     /// The rows for which the closure holds; a row that no longer fits is deleted below.
     ///
-    /// ```ignore
-    /// let frequent = counts.filter(|_, count| *count > 10);
+    /// ```
+    /// # use highwater::{*, testing::*, time::*}; let builder = StreamsBuilder::new();
+    /// # let numbers: KStream<String, u64> = builder.stream("in", Consumed::default());
+    /// # let counts = numbers.group_by_key().count(Materialized::named("counts"));
+    /// counts.filter(|_, count| *count > 1).to_stream().to("out", Produced::default());
+    /// # let mut driver = TopologyTestDriver::new(builder.build()?);
+    /// # let input = driver.input_topic("in", Produced::<String, u64>::default());
+    /// # let output = driver.output_topic("out", Consumed::<String, u64>::default());
+    /// driver.pipe_input(&input, "a".to_owned(), 7, Timestamp(0));
+    /// driver.pipe_input(&input, "a".to_owned(), 7, Timestamp(1));
+    /// assert_eq!(driver.read_output(&output), [("a".to_owned(), 2)]);
+    /// # Ok::<(), Error>(())
     /// ```
     pub fn filter(&self, f: impl Fn(&K, &V) -> bool + Send + Sync + 'static) -> KTable<K, V> {
         let keep: Predicate<K, V> = Arc::new(f);
@@ -80,8 +105,18 @@ impl<K: 'static, V: 'static> KTable<K, V> {
 
     /// Other values for the same keys. Marks of finals pass.
     ///
-    /// ```ignore
-    /// let means = sums.map_values(|sum| sum.total / f64::from(sum.readings));
+    /// ```
+    /// # use highwater::{*, testing::*, time::*}; let builder = StreamsBuilder::new();
+    /// # let numbers: KStream<String, u64> = builder.stream("in", Consumed::default());
+    /// # let counts = numbers.group_by_key().count(Materialized::named("counts"));
+    /// counts.map_values(|count| format!("{count} times")).to_stream().to("out", Produced::default());
+    /// # let mut driver = TopologyTestDriver::new(builder.build()?);
+    /// # let input = driver.input_topic("in", Produced::<String, u64>::default());
+    /// # let output = driver.output_topic("out", Consumed::<String, String>::default());
+    /// driver.pipe_input(&input, "a".to_owned(), 7, Timestamp(0));
+    /// driver.pipe_input(&input, "a".to_owned(), 7, Timestamp(1));
+    /// assert_eq!(driver.read_output(&output).last(), Some(&("a".to_owned(), "2 times".to_owned())));
+    /// # Ok::<(), Error>(())
     /// ```
     pub fn map_values<V2: 'static>(&self, f: impl Fn(&V) -> V2 + Send + Sync + 'static) -> KTable<K, V2> {
         let map: Arc<dyn Fn(&V) -> V2 + Send + Sync> = Arc::new(f);
@@ -96,8 +131,18 @@ impl<K: 'static, V: 'static> KTable<K, V> {
 
     /// Every update as a record, live and conflated. Deletions are left out.
     ///
-    /// ```ignore
-    /// counts.to_stream().to("counts", Produced::default());
+    /// ```
+    /// # use highwater::{*, testing::*, time::*}; let builder = StreamsBuilder::new();
+    /// # let numbers: KStream<String, u64> = builder.stream("in", Consumed::default());
+    /// # let counts = numbers.group_by_key().count(Materialized::named("counts"));
+    /// counts.to_stream().to("out", Produced::default());
+    /// # let mut driver = TopologyTestDriver::new(builder.build()?);
+    /// # let input = driver.input_topic("in", Produced::<String, u64>::default());
+    /// # let output = driver.output_topic("out", Consumed::<String, u64>::default());
+    /// driver.pipe_input(&input, "a".to_owned(), 7, Timestamp(0));
+    /// driver.pipe_input(&input, "a".to_owned(), 7, Timestamp(1));
+    /// assert_eq!(driver.read_output(&output).last(), Some(&("a".to_owned(), 2)));
+    /// # Ok::<(), Error>(())
     /// ```
     pub fn to_stream(&self) -> KStream<K, V> {
         let node = self.then("KTABLE-TOSTREAM-", |wiring| {
@@ -110,8 +155,19 @@ impl<K: 'static, V: 'static> KTable<K, V> {
 
     /// As [`to_stream`](Self::to_stream), with deletions as `None`.
     ///
-    /// ```ignore
-    /// customers.to_changelog().to("customers", Produced::default());
+    /// ```
+    /// # use highwater::{*, testing::*, time::*}; let builder = StreamsBuilder::new();
+    /// # let numbers: KStream<String, u64> = builder.stream("in", Consumed::default());
+    /// # let latest = numbers.to_table(Materialized::named("latest"));
+    /// latest.filter(|_, n| *n < 10).to_changelog().to("out", Produced::default());
+    /// # let mut driver = TopologyTestDriver::new(builder.build()?);
+    /// # let input = driver.input_topic("in", Produced::<String, u64>::default());
+    /// # let output = driver.output_topic("out", Consumed::<String, Option<u64>>::default());
+    /// driver.pipe_input(&input, "a".to_owned(), 7, Timestamp(0));
+    /// assert_eq!(driver.read_output(&output), [("a".to_owned(), Some(7))]);
+    /// driver.pipe_input(&input, "a".to_owned(), 70, Timestamp(1));
+    /// assert_eq!(driver.read_output(&output), [("a".to_owned(), None)]);
+    /// # Ok::<(), Error>(())
     /// ```
     pub fn to_changelog(&self) -> KStream<K, Option<V>>
     where
@@ -135,9 +191,20 @@ impl<K: 'static, V: 'static> KTable<K, V> {
 
     /// Holds updates back: until a window closes, or for a while.
     ///
-    /// ```ignore
-    /// let finals = per_minute.suppress(Suppressed::until_window_closes());
+    /// ```
+    /// # use highwater::{*, testing::*, time::*}; let builder = StreamsBuilder::new();
+    /// # let numbers: KStream<String, u64> = builder.stream("in", Consumed::default());
+    /// # let counts = numbers.group_by_key().count(Materialized::named("counts").caching(false));
     /// let soon = counts.suppress(Suppressed::until_time_limit(seconds(10), Materialized::named("soon")));
+    /// soon.to_stream().to("out", Produced::default());
+    /// # let mut driver = TopologyTestDriver::new(builder.build()?);
+    /// # let input = driver.input_topic("in", Produced::<String, u64>::default());
+    /// # let output = driver.output_topic("out", Consumed::<String, u64>::default());
+    /// driver.pipe_input(&input, "a".to_owned(), 7, Timestamp(0));
+    /// driver.pipe_input(&input, "a".to_owned(), 7, Timestamp(9000));
+    /// driver.pipe_input(&input, "a".to_owned(), 7, Timestamp(10000));
+    /// assert_eq!(driver.read_output(&output), [("a".to_owned(), 3)]);
+    /// # Ok::<(), Error>(())
     /// ```
     #[track_caller]
     pub fn suppress(&self, suppressed: Suppressed<K, V>) -> KTable<K, V>
@@ -208,8 +275,13 @@ impl<K: 'static, V: 'static> KTable<K, V> {
 
     /// Names the node that made this table. Other nodes keep their names.
     ///
-    /// ```ignore
-    /// let counts = words.group_by_key().count(Materialized::named("counts")).named("count-words");
+    /// ```
+    /// # use highwater::{*}; let builder = StreamsBuilder::new();
+    /// # let numbers: KStream<String, u64> = builder.stream("in", Consumed::default());
+    /// # let counts = numbers.group_by_key().count(Materialized::named("counts"));
+    /// counts.named("count-all").to_stream().to("out", Produced::default());
+    /// assert!(builder.build()?.describe().contains("Processor: count-all (stores: [counts])"));
+    /// # Ok::<(), Error>(())
     /// ```
     pub fn named(&self, node: &str) -> KTable<K, V> {
         self.draft.rename(self.node, node);
@@ -237,11 +309,23 @@ impl<K: Key, A: 'static> KTable<Windowed<K>, A> {
     /// Over overlapping windows, behind `suppress`, and where nothing above defines the windows it is an error of
     /// `build()`.
     ///
-    /// ```ignore
-    /// let bars = ticks_per_minute.fill_gaps(
-    ///     GapFill::with(Bar::quiet).every(seconds(10)).forget_after(days(30)),
-    ///     Materialized::named("known-symbols"),
-    /// );
+    /// ```
+    /// # use highwater::{*, testing::*, time::*}; let builder = StreamsBuilder::new();
+    /// # let numbers: KStream<String, u64> = builder.stream("in", Consumed::default());
+    /// # let per_minute = numbers.group_by_key().windowed_by(TimeWindows::of_size(minutes(1))).count(Materialized::named("per-minute"));
+    /// let filled = per_minute.fill_gaps(GapFill::with(|_| 0), Materialized::named("known"));
+    /// filled
+    ///     .suppress(Suppressed::until_window_closes())
+    ///     .to_stream()
+    ///     .map(|minute, count| (minute.window.start.as_millis() as u64, *count))
+    ///     .to("out", Produced::default());
+    /// # let mut driver = TopologyTestDriver::new(builder.build()?);
+    /// # let input = driver.input_topic("in", Produced::<String, u64>::default());
+    /// # let output = driver.output_topic("out", Consumed::<u64, u64>::default());
+    /// driver.pipe_input(&input, "a".to_owned(), 7, Timestamp(0));
+    /// driver.pipe_input(&input, "a".to_owned(), 7, Timestamp(180000));
+    /// assert_eq!(driver.read_output(&output), [(0, 1), (60_000, 0), (120_000, 0)]);
+    /// # Ok::<(), Error>(())
     /// ```
     #[track_caller]
     pub fn fill_gaps(&self, fill: GapFill<A>, store: Materialized<A>) -> KTable<Windowed<K>, A> {

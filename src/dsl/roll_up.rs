@@ -24,11 +24,28 @@ impl<K: Key, V: 'static> KStream<Windowed<K>, V> {
     ///
     /// Live updates are an error of `build()`, and so is a grace smaller than the children's.
     ///
-    /// ```ignore
-    /// let hours = minutes_closed // .suppress(Suppressed::until_window_closes()).to_stream()
-    ///     .roll_up(TimeWindows::of_size(hours(1)).grace(minutes(5)))
-    ///     .children(TimeWindows::of_size(minutes(1)))
-    ///     .aggregate(Bar::default, |_, bar, sum, children| sum.absorb(bar, children), Materialized::named("hours"));
+    /// ```
+    /// # use highwater::{*, testing::*, time::*}; let builder = StreamsBuilder::new();
+    /// # let numbers: KStream<String, u64> = builder.stream("in", Consumed::default());
+    /// let minute = || TimeWindows::of_size(minutes(1));
+    /// let per_minute = numbers.group_by_key().windowed_by(minute()).count(Materialized::named("minutes"));
+    /// let finals = per_minute.suppress(Suppressed::until_window_closes()).to_stream();
+    /// finals
+    ///     .roll_up(TimeWindows::of_size(minutes(3)))
+    ///     .children(minute())
+    ///     .aggregate(|| 0, |_, count, sum, _| *sum += count, Materialized::<u64>::named("three-minutes"))
+    ///     .suppress(Suppressed::until_window_closes())
+    ///     .to_stream()
+    ///     .map(|window, sum| (window.window.start.as_millis() as u64, *sum))
+    ///     .to("out", Produced::default());
+    /// # let mut driver = TopologyTestDriver::new(builder.build()?);
+    /// # let input = driver.input_topic("in", Produced::<String, u64>::default());
+    /// # let output = driver.output_topic("out", Consumed::<u64, u64>::default());
+    /// for at in [0, 60_000, 120_000, 180_000] {
+    ///     driver.pipe_input(&input, "a".to_owned(), 7, Timestamp(at));
+    /// }
+    /// assert_eq!(driver.read_output(&output), [(0, 3)]);
+    /// # Ok::<(), Error>(())
     /// ```
     #[track_caller]
     pub fn roll_up(&self, parents: impl Windows<K>) -> RollUpKStream<K, V> {

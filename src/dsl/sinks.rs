@@ -7,7 +7,7 @@ use super::produced::Produced;
 use super::repartitioned::Repartitioned;
 use super::streams_builder::source;
 use crate::error::Error;
-use crate::processor::{Partitioner, SinkNode, Topics};
+use crate::processor::{Chooser, Partitioner, SinkNode, Topics};
 use crate::record::Record;
 use crate::serdes::{Codec, Key};
 use crate::topology::{AutoOffsetReset, Factory, Kind, Port, SinkTopic, SourceTopics, TopicName};
@@ -23,18 +23,27 @@ pub(super) struct Written<K, V> {
     pub(super) partitioner: Option<Partitioner<K, V>>,
 }
 
+/// Chooses a record's topic.
+
 /// Whose topic it is.
 pub(super) enum Target<K, V> {
     Named(TopicName),
-    Chosen(Arc<dyn Fn(Record<'_, K, V>) -> String + Send + Sync>),
+    Chosen(Chooser<K, V>),
 }
 
 impl<K: 'static, V: 'static> KStream<K, V> {
     /// Writes each record to a topic, which must exist.
     ///
-    /// ```ignore
-    /// totals.to("totals", Produced::default());
-    /// bars.to("bars", Produced::with(WindowedSerde::of(Utf8).with_end(), Json));
+    /// ```
+    /// # use highwater::{*, testing::*, time::*}; let builder = StreamsBuilder::new();
+    /// # let numbers: KStream<String, u64> = builder.stream("in", Consumed::default());
+    /// numbers.to("out", Produced::default());
+    /// # let mut driver = TopologyTestDriver::new(builder.build()?);
+    /// # let input = driver.input_topic("in", Produced::<String, u64>::default());
+    /// # let output = driver.output_topic("out", Consumed::<String, u64>::default());
+    /// driver.pipe_input(&input, "a".to_owned(), 7, Timestamp(0));
+    /// assert_eq!(driver.read_output(&output), [("a".to_owned(), 7)]);
+    /// # Ok::<(), Error>(())
     /// ```
     #[track_caller]
     pub fn to(&self, topic: &str, produced: Produced<K, V>) {
@@ -44,8 +53,16 @@ impl<K: 'static, V: 'static> KStream<K, V> {
 
     /// Each record chooses its topic, which must exist.
     ///
-    /// ```ignore
-    /// orders.to_chosen(|order| format!("orders-{}", order.value.country), Produced::default());
+    /// ```
+    /// # use highwater::{*, testing::*, time::*}; let builder = StreamsBuilder::new();
+    /// # let numbers: KStream<String, u64> = builder.stream("in", Consumed::default());
+    /// numbers.to_chosen(|record| format!("numbers-{}", record.key), Produced::default());
+    /// # let mut driver = TopologyTestDriver::new(builder.build()?).topic("numbers-a", 1);
+    /// # let input = driver.input_topic("in", Produced::<String, u64>::default());
+    /// let chosen = driver.output_topic("numbers-a", Consumed::<String, u64>::default());
+    /// driver.pipe_input(&input, "a".to_owned(), 7, Timestamp(0));
+    /// assert_eq!(driver.read_output(&chosen), [("a".to_owned(), 7)]);
+    /// # Ok::<(), Error>(())
     /// ```
     #[track_caller]
     pub fn to_chosen(
@@ -70,12 +87,18 @@ impl<K: 'static, V: 'static> KStream<K, V> {
 
     /// Through a topic of the application's own, so that equal keys meet: after a key has changed.
     ///
-    /// ```ignore
-    /// let per_customer = orders
-    ///     .select_key(|_, order| order.customer.clone())
-    ///     .repartition(Repartitioned::named("by-customer").partitions(12))
-    ///     .group_by_key()
-    ///     .count(Materialized::named("per-customer"));
+    /// ```
+    /// # use highwater::{*, testing::*, time::*}; let builder = StreamsBuilder::new();
+    /// # let numbers: KStream<String, u64> = builder.stream("in", Consumed::default());
+    /// let by_parity = numbers.select_key(|_, n| n % 2).repartition(Repartitioned::named("by-parity"));
+    /// by_parity.group_by_key().count(Materialized::named("counts")).to_stream().to("out", Produced::default());
+    /// # let mut driver = TopologyTestDriver::new(builder.build()?);
+    /// # let input = driver.input_topic("in", Produced::<String, u64>::default());
+    /// # let output = driver.output_topic("out", Consumed::<u64, u64>::default());
+    /// driver.pipe_input(&input, "a".to_owned(), 1, Timestamp(0));
+    /// driver.pipe_input(&input, "a".to_owned(), 3, Timestamp(1));
+    /// assert_eq!(driver.read_output(&output).last(), Some(&(1, 2)));
+    /// # Ok::<(), Error>(())
     /// ```
     pub fn repartition(&self, repartitioned: Repartitioned<K, V>) -> KStream<K, V>
     where

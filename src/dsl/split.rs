@@ -10,10 +10,21 @@ use std::sync::Arc;
 /// The branches of a stream: each takes what the branches before it left. What none takes is dropped, unless
 /// [`default_branch`](Self::default_branch) is called.
 ///
-/// ```ignore
-/// let mut by_size = orders.split();
-/// let large = by_size.branch("large", |_, order| order.total > 1_000);
-/// let small = by_size.default_branch("small");
+/// ```
+/// # use highwater::{*, testing::*, time::*}; let builder = StreamsBuilder::new();
+/// # let numbers: KStream<String, u64> = builder.stream("in", Consumed::default());
+/// let mut by_size = numbers.split();
+/// by_size.branch("large", |_, n| *n > 1_000).map_values(|n| n / 1_000).to("out", Produced::default());
+/// by_size.default_branch("small").to("small", Produced::default());
+/// # let mut driver = TopologyTestDriver::new(builder.build()?);
+/// # let input = driver.input_topic("in", Produced::<String, u64>::default());
+/// # let output = driver.output_topic("out", Consumed::<String, u64>::default());
+/// driver.pipe_input(&input, "a".to_owned(), 5000, Timestamp(0));
+/// driver.pipe_input(&input, "a".to_owned(), 7, Timestamp(1));
+/// assert_eq!(driver.read_output(&output), [("a".to_owned(), 5)]);
+/// let small = driver.output_topic("small", Consumed::<String, u64>::default());
+/// assert_eq!(driver.read_output(&small), [("a".to_owned(), 7)]);
+/// # Ok::<(), Error>(())
 /// ```
 #[must_use = "a split without branches drops everything"]
 pub struct Split<K, V> {

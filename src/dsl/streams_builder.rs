@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 /// The only thing that is built: operators add to it through the streams they return.
 ///
-/// ```ignore
+/// ```
 /// use highwater::testing::TopologyTestDriver;
 /// use highwater::time::Timestamp;
 /// use highwater::{Consumed, Produced, StreamsBuilder};
@@ -24,9 +24,10 @@ use std::sync::Arc;
 ///     .to("out", Produced::default());
 ///
 /// let mut driver = TopologyTestDriver::new(builder.build()?);
-/// let (input, output) = (driver.input_topic("in", Produced::default()), driver.output_topic("out", Consumed::default()));
-/// driver.pipe_input(&input, "a".to_owned(), 21_u64, Timestamp(0));
-/// assert_eq!(driver.read_output::<String, u64>(&output), [("a".to_owned(), 42)]);
+/// let input = driver.input_topic("in", Produced::<String, u64>::default());
+/// let output = driver.output_topic("out", Consumed::<String, u64>::default());
+/// driver.pipe_input(&input, "a".to_owned(), 21, Timestamp(0));
+/// assert_eq!(driver.read_output(&output), [("a".to_owned(), 42)]);
 /// # Ok::<(), highwater::Error>(())
 /// ```
 #[derive(Default)]

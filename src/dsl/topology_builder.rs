@@ -239,7 +239,7 @@ mod tests {
         let _ = builder.add_processor("lonely", &[], &seen, Last);
         builder.add_sink("out", &[&foreign], "out", Produced::default());
         let _ = builder.add_state_store(Seen::named("unused"));
-        let text = builder.build().err().expect("mistakes").to_string();
+        let text = builder.build().expect_err("mistakes").to_string();
         for expected in [
             "4 mistakes",
             "node `orders` is also named `again`\n  at: src/dsl/topology_builder.rs:",

@@ -5,6 +5,20 @@ use crate::error::BoxError;
 
 impl<K: 'static, V: 'static> KStream<K, V> {
     /// [`filter`](Self::filter) with a closure that can fail.
+    ///
+    /// ```
+    /// # use highwater::{*, testing::*, time::*}; let builder = StreamsBuilder::new();
+    /// # let lines: KStream<String, String> = builder.stream("in", Consumed::default());
+    /// let small = lines.try_filter(|_, line| line.parse::<u64>().map(|n| n < 10));
+    /// small.to("out", Produced::default());
+    /// # let mut driver = TopologyTestDriver::new(builder.build()?);
+    /// # let input = driver.input_topic("in", Produced::<String, String>::default());
+    /// # let output = driver.output_topic("out", Consumed::<String, String>::default());
+    /// driver.pipe_input(&input, "a".to_owned(), "7".to_owned(), Timestamp(0));
+    /// driver.pipe_input(&input, "a".to_owned(), "70".to_owned(), Timestamp(1));
+    /// assert_eq!(driver.read_output(&output), [("a".to_owned(), "7".to_owned())]);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn try_filter<E: Into<BoxError>>(
         &self,
         f: impl Fn(&K, &V) -> Result<bool, E> + Send + Sync + 'static,
@@ -16,6 +30,19 @@ impl<K: 'static, V: 'static> KStream<K, V> {
         })
     }
     /// [`map`](Self::map) with a closure that can fail.
+    ///
+    /// ```
+    /// # use highwater::{*, testing::*, time::*}; let builder = StreamsBuilder::new();
+    /// # let lines: KStream<String, String> = builder.stream("in", Consumed::default());
+    /// let totals = lines.try_map(|key, line| line.parse::<u64>().map(|n| (n, key.clone())));
+    /// totals.to("out", Produced::default());
+    /// # let mut driver = TopologyTestDriver::new(builder.build()?);
+    /// # let input = driver.input_topic("in", Produced::<String, String>::default());
+    /// # let output = driver.output_topic("out", Consumed::<u64, String>::default());
+    /// driver.pipe_input(&input, "a".to_owned(), "7".to_owned(), Timestamp(0));
+    /// assert_eq!(driver.read_output(&output), [(7, "a".to_owned())]);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn try_map<K2: 'static, V2: 'static, E: Into<BoxError>>(
         &self,
         f: impl Fn(&K, &V) -> Result<(K2, V2), E> + Send + Sync + 'static,
@@ -27,8 +54,19 @@ impl<K: 'static, V: 'static> KStream<K, V> {
     }
     /// [`map_values`](Self::map_values) with a closure that can fail.
     ///
-    /// ```ignore
-    /// let orders = lines.try_map_values(|line| serde_json::from_str::<Order>(line));
+    /// ```
+    /// # use highwater::{*, testing::*, time::*}; let builder = StreamsBuilder::new();
+    /// # let lines: KStream<String, String> = builder.stream("in", Consumed::default());
+    /// let orders = lines.try_map_values(|line| line.parse::<u64>());
+    /// orders.to("out", Produced::default());
+    /// # let mut driver = TopologyTestDriver::new(builder.build()?);
+    /// # let input = driver.input_topic("in", Produced::<String, String>::default());
+    /// # let output = driver.output_topic("out", Consumed::<String, u64>::default());
+    /// driver.pipe_input(&input, "a".to_owned(), "7".to_owned(), Timestamp(0));
+    /// assert_eq!(driver.read_output(&output), [("a".to_owned(), 7)]);
+    /// let bad = InputRecord::new("a".to_owned(), "seven".to_owned(), Timestamp(1));
+    /// assert!(driver.try_pipe(&input, bad).is_err_and(|error| error.is_processing()));
+    /// # Ok::<(), Error>(())
     /// ```
     pub fn try_map_values<V2: 'static, E: Into<BoxError>>(
         &self,
@@ -40,6 +78,22 @@ impl<K: 'static, V: 'static> KStream<K, V> {
         })
     }
     /// [`flat_map`](Self::flat_map) with a closure that can fail.
+    ///
+    /// ```
+    /// # use highwater::{*, testing::*, time::*}; let builder = StreamsBuilder::new();
+    /// # let lines: KStream<String, String> = builder.stream("in", Consumed::default());
+    /// let numbers = lines.try_flat_map(|key, line| {
+    ///     let numbers = line.split(' ').map(|n| Ok((key.clone(), n.parse()?)));
+    ///     numbers.collect::<Result<Vec<(String, u64)>, BoxError>>()
+    /// });
+    /// numbers.to("out", Produced::default());
+    /// # let mut driver = TopologyTestDriver::new(builder.build()?);
+    /// # let input = driver.input_topic("in", Produced::<String, String>::default());
+    /// # let output = driver.output_topic("out", Consumed::<String, u64>::default());
+    /// driver.pipe_input(&input, "a".to_owned(), "7 8".to_owned(), Timestamp(0));
+    /// assert_eq!(driver.read_output(&output), [("a".to_owned(), 7), ("a".to_owned(), 8)]);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn try_flat_map<K2: 'static, V2: 'static, I, E: Into<BoxError>>(
         &self,
         f: impl Fn(&K, &V) -> Result<I, E> + Send + Sync + 'static,
@@ -53,6 +107,19 @@ impl<K: 'static, V: 'static> KStream<K, V> {
         })
     }
     /// [`flat_map_values`](Self::flat_map_values) with a closure that can fail.
+    ///
+    /// ```
+    /// # use highwater::{*, testing::*, time::*}; let builder = StreamsBuilder::new();
+    /// # let lines: KStream<String, String> = builder.stream("in", Consumed::default());
+    /// let numbers = lines.try_flat_map_values(|line| line.split(' ').map(str::parse).collect::<Result<Vec<u64>, _>>());
+    /// numbers.to("out", Produced::default());
+    /// # let mut driver = TopologyTestDriver::new(builder.build()?);
+    /// # let input = driver.input_topic("in", Produced::<String, String>::default());
+    /// # let output = driver.output_topic("out", Consumed::<String, u64>::default());
+    /// driver.pipe_input(&input, "a".to_owned(), "7 8".to_owned(), Timestamp(0));
+    /// assert_eq!(driver.read_output(&output), [("a".to_owned(), 7), ("a".to_owned(), 8)]);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn try_flat_map_values<I: IntoIterator<Item: 'static>, E: Into<BoxError>>(
         &self,
         f: impl Fn(&V) -> Result<I, E> + Send + Sync + 'static,
@@ -63,6 +130,18 @@ impl<K: 'static, V: 'static> KStream<K, V> {
         })
     }
     /// [`select_key`](Self::select_key) with a closure that can fail.
+    ///
+    /// ```
+    /// # use highwater::{*, testing::*, time::*}; let builder = StreamsBuilder::new();
+    /// # let lines: KStream<String, String> = builder.stream("in", Consumed::default());
+    /// lines.try_select_key(|_, line| line.parse::<u64>()).to("out", Produced::default());
+    /// # let mut driver = TopologyTestDriver::new(builder.build()?);
+    /// # let input = driver.input_topic("in", Produced::<String, String>::default());
+    /// # let output = driver.output_topic("out", Consumed::<u64, String>::default());
+    /// driver.pipe_input(&input, "a".to_owned(), "7".to_owned(), Timestamp(0));
+    /// assert_eq!(driver.read_output(&output), [(7, "7".to_owned())]);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn try_select_key<K2: 'static, E: Into<BoxError>>(
         &self,
         f: impl Fn(&K, &V) -> Result<K2, E> + Send + Sync + 'static,
@@ -74,6 +153,18 @@ impl<K: 'static, V: 'static> KStream<K, V> {
         })
     }
     /// [`for_each`](Self::for_each) with a closure that can fail.
+    ///
+    /// ```
+    /// # use highwater::{*, testing::*, time::*}; let builder = StreamsBuilder::new();
+    /// # let lines: KStream<String, String> = builder.stream("in", Consumed::default());
+    /// lines.try_for_each(|_, line| line.parse::<u64>().map(drop));
+    /// # let mut driver = TopologyTestDriver::new(builder.build()?);
+    /// # let input = driver.input_topic("in", Produced::<String, String>::default());
+    /// driver.pipe_input(&input, "a".to_owned(), "7".to_owned(), Timestamp(0));
+    /// let bad = InputRecord::new("a".to_owned(), "seven".to_owned(), Timestamp(1));
+    /// assert!(driver.try_pipe(&input, bad).is_err_and(|error| error.is_processing()));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn try_for_each<E: Into<BoxError>>(
         &self,
         f: impl Fn(&K, &V) -> Result<(), E> + Send + Sync + 'static,

@@ -21,10 +21,24 @@ use std::sync::Arc;
 
 /// A grouped stream in windows. Feeds exactly one aggregate (its methods take `self`), so what is late has one meaning.
 ///
-/// ```ignore
+/// ```
+/// # use highwater::{*, testing::*, time::*}; let builder = StreamsBuilder::new();
+/// # let clicks: KStream<String, u64> = builder.stream("in", Consumed::default());
 /// let clicks = clicks.group_by_key().windowed_by(TimeWindows::of_size(minutes(1)).grace(seconds(5)));
-/// clicks.late().to("clicks-late", Produced::default());
-/// let per_minute = clicks.count(Materialized::named("clicks-per-minute"));
+/// clicks.late().map_values(|n| *n).to("late", Produced::default());
+/// let per_minute = clicks.count(Materialized::named("per-minute"));
+/// per_minute.to_stream().to("live", Produced::default());
+///
+/// # let mut driver = TopologyTestDriver::new(builder.build()?);
+/// # let input = driver.input_topic("in", Produced::<String, u64>::default());
+/// let minute = serdes::WindowedSerde::of(serdes::Utf8).size(minutes(1));
+/// let late = driver.output_topic("late", Consumed::<Windowed<String>, u64>::with(minute, serdes::BigEndian));
+/// for (n, at) in [(1, 0), (2, 65_000), (3, 59_999)] {
+///     driver.pipe_input(&input, "a".to_owned(), n, Timestamp(at));
+/// }
+/// let missed = Windowed::new("a".to_owned(), Window::new(Timestamp(0), Timestamp(60_000)));
+/// assert_eq!(driver.read_output(&late), [(missed, 3)]);
+/// # Ok::<(), Error>(())
 /// ```
 #[must_use = "windows do nothing until they are aggregated"]
 pub struct TimeWindowedKStream<K, V> {

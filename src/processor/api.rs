@@ -122,5 +122,7 @@ impl<P: Processor> ProcessorContext<'_, P> {
 }
 
 pub(super) fn set_time(stores: &[Rc<dyn Attached>], at: Timestamp) {
-    stores.iter().for_each(|store| store.set_time(at));
+    for store in stores {
+        store.set_time(at);
+    }
 }

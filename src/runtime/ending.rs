@@ -58,10 +58,6 @@ impl EndOfInput {
         }
     }
 
-    pub(crate) fn is_declared(&self) -> bool {
-        self.lock().declared.is_some()
-    }
-
     /// No state is left half changed: nothing of a caller runs inside.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -150,9 +146,9 @@ impl Ending {
         self.now.as_ref().is_some_and(|now| now.phase == Phase::Done)
     }
 
-    /// Commits need not wait for their interval any longer.
-    pub(crate) fn is_declared(&self) -> bool {
-        self.now.is_some()
+    /// Everything was read: commits need not wait for their interval any longer.
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.now.as_ref().is_some_and(|now| now.phase > Phase::Draining)
     }
 
     /// Does for a task what its phase asks for, and reports when that is committed.

@@ -217,8 +217,9 @@ impl Instance {
             Phase::Running => {
                 self.ending.refresh();
                 let mut activity = self.follow_group()?;
-                let orders =
-                    Orders { finish: self.revoking, commit: self.commit_wanted || self.ending.is_declared() };
+                activity.add(self.check_topics(moment)?);
+                let commit = self.commit_wanted || self.ending.is_under_way();
+                let orders = Orders { finish: self.revoking, commit };
                 activity.add(self.step_workers(moment, orders)?);
                 self.commit_wanted = false;
                 self.finish_revocation(&mut activity)?;

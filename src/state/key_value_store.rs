@@ -65,11 +65,11 @@ impl<K: Key, V: 'static> KeyValueStore<K, V> {
     }
 
     /// Everything that is in the store now, by key bytes ascending. Copies all entries: not for every record.
-    pub fn iter(&self) -> Result<impl Iterator<Item = (K, V)> + use<K, V>, BoxError>
+    pub fn all(&self) -> Result<impl Iterator<Item = (K, V)> + use<K, V>, BoxError>
     where
         V: Clone,
     {
-        self.within(Bound::Unbounded, Bound::Unbounded)
+        self.within(&(Bound::Unbounded, Bound::Unbounded))
     }
 
     /// The entries whose key bytes lie in a range, ascending. Numbers are in order as bytes only if none is negative.
@@ -79,7 +79,7 @@ impl<K: Key, V: 'static> KeyValueStore<K, V> {
         R: RangeBounds<K>,
         V: Clone,
     {
-        self.within(self.bound(keys.start_bound())?, self.bound(keys.end_bound())?)
+        self.within(&(self.bound(keys.start_bound())?, self.bound(keys.end_bound())?))
     }
 
     /// How many entries there are; reads all keys of the store. Exact here; Kafka Streams' name is kept.
@@ -98,8 +98,7 @@ impl<K: Key, V: 'static> KeyValueStore<K, V> {
 
     fn within(
         &self,
-        from: Bound<Vec<u8>>,
-        to: Bound<Vec<u8>>,
+        range: &(Bound<Vec<u8>>, Bound<Vec<u8>>),
     ) -> Result<impl Iterator<Item = (K, V)> + use<K, V>, BoxError>
     where
         V: Clone,
@@ -107,7 +106,7 @@ impl<K: Key, V: 'static> KeyValueStore<K, V> {
         let table = self.0.table.borrow();
         let mut entries = Vec::new();
         for (bytes, key) in table.keys()? {
-            if (from.as_ref(), to.as_ref()).contains(&bytes)
+            if range.contains(&bytes)
                 && let Some(value) = table.peek(&key, &bytes)?
             {
                 entries.push((key, value));

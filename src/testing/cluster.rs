@@ -1,12 +1,12 @@
 //! The instances of an application, their log and their clocks, stepped by one thread.
 
-use crate::broker::memory::MemoryLog;
+use crate::broker::memory::{MemoryLog, Timeouts};
 use crate::error::Result;
 use crate::processor::Counts;
 use crate::record::TaskId;
 use crate::runtime::{CommitPoint, Instance, State, Stepped, StreamsConfig, Surroundings};
 use crate::state::MemoryDisk;
-use crate::time::{ManualClock, Timestamp};
+use crate::time::{Clock, ManualClock};
 use crate::topology::Topology;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -40,6 +40,8 @@ pub(super) struct Cluster {
     kill: Kill,
     started: u64,
     last: Stepped,
+    /// Until then (machine's clock) the group waits for a member that is dead.
+    dead_until: i64,
 }
 
 impl Cluster {
@@ -54,7 +56,7 @@ impl Cluster {
         let member = |_| Member { disk: MemoryDisk::default(), instance: None, gone: Counts::default() };
         let members = (0..instances).map(member).collect();
         let (kill, last) = (Kill::default(), Stepped::default());
-        Ok(Self { topology, config, clock, log, members, kill, started: 0, last })
+        Ok(Self { topology, config, clock, log, members, kill, started: 0, last, dead_until: 0 })
     }
 
     pub(super) fn start_all(&mut self) -> Result<()> {
@@ -89,8 +91,10 @@ impl Cluster {
     /// As a process that is killed: its memory is gone, its disk is not, and it says goodbye to nobody.
     pub(super) fn crash(&mut self, number: usize) {
         let Some(member) = self.members.get_mut(number) else { return };
-        if let Some(instance) = member.instance.take() {
-            member.gone += instance.counts();
+        let Some(instance) = member.instance.take() else { return };
+        member.gone += instance.counts();
+        if !instance.is_over() {
+            self.dead_until = self.machine() + Timeouts::default().session + 1;
         }
     }
 
@@ -180,7 +184,7 @@ impl Cluster {
         for _ in 0..MOST_ROUNDS {
             self.run()?;
             let unsettled = |member: &Member| member.instance.as_ref().is_some_and(|i| !i.is_settled());
-            if self.last.awaiting || !self.is_running() {
+            if self.last.awaiting || !self.is_running() || self.machine() < self.dead_until {
                 self.wait_for_log();
             } else if commit && self.members.iter().any(unsettled) {
                 self.instances().for_each(Instance::commit_soon);
@@ -209,7 +213,7 @@ impl Cluster {
 
     /// The machine's clock goes to the next moment at which the log or an instance does something by itself.
     fn wait_for_log(&mut self) {
-        let now = crate::time::Clock::monotonic(&self.clock);
+        let now = self.machine();
         let next = [self.last.next_machine_wakeup, self.log.next_timeout(), Some(now + HEARTBEAT)];
         let next = next.into_iter().flatten().min().unwrap_or(now);
         self.clock.advance_machine((next - now).max(1));
@@ -217,7 +221,7 @@ impl Cluster {
 
     /// Both clocks go on, from one moment at which something is due to the next.
     pub(super) fn pass(&mut self, time: Duration) -> Result<()> {
-        let end = crate::time::Clock::now(&self.clock).plus(time);
+        let end = self.clock.now().plus(time);
         loop {
             self.run()?;
             let (now, machine) =
@@ -248,8 +252,8 @@ impl Cluster {
         let instance = self.members.get(number).and_then(|member| member.instance.as_ref());
         instance.map(Instance::tasks).unwrap_or_default()
     }
-    pub(super) fn now(&self) -> Timestamp {
-        crate::time::Clock::now(&self.clock)
+    fn machine(&self) -> i64 {
+        self.clock.monotonic()
     }
 }
 

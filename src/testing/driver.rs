@@ -26,12 +26,12 @@ use std::time::Duration;
 /// clicks.group_by_key().count(Materialized::named("count")).to_stream().to("counts", Produced::default());
 ///
 /// let mut driver = TopologyTestDriver::new(builder.build()?).partitions(4).instances(2);
-/// let clicks = driver.input_topic("clicks", Produced::default());
+/// let clicks = driver.input_topic("clicks", Produced::<String, u64>::default());
 /// let counts = driver.output_topic("counts", Consumed::<String, u64>::default());
-/// driver.pipe_input(&clicks, "ann".to_owned(), 1, Timestamp(0));
+/// driver.pipe_input(&clicks, "ann".to_owned(), 1_u64, Timestamp(0));
 /// driver.crash_and_restore(0);
-/// driver.pipe_input(&clicks, "ann".to_owned(), 1, Timestamp(1));
-/// assert_eq!(driver.read_output(&counts), [("ann".to_owned(), 2)]);
+/// driver.pipe_input(&clicks, "ann".to_owned(), 1_u64, Timestamp(1));
+/// assert_eq!(driver.read_output(&counts).last(), Some(&("ann".to_owned(), 2)));
 /// # Ok::<(), highwater::Error>(())
 /// ```
 pub struct TopologyTestDriver {

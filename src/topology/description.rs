@@ -97,7 +97,9 @@ impl<'a> Described<'a> {
         let Some(arrows) = self.arrows.get_mut(node) else { return };
         arrows.size = arrows.size.saturating_add(by);
         let above: Vec<&str> = arrows.from.names().collect();
-        above.into_iter().for_each(|parent| self.grow(parent, by));
+        for parent in above {
+            self.grow(parent, by);
+        }
     }
 
     fn write(&self, f: &mut Formatter<'_>, detailed: bool) -> fmt::Result {
@@ -119,13 +121,13 @@ impl<'a> Described<'a> {
         match &node.kind {
             Kind::Source(spec) => writeln!(f, "    Source: {name} (topics: {})", topics(&spec.topics))?,
             Kind::Processor => {
-                writeln!(f, "    Processor: {name} (stores: {})", bracketed(self.store_names(node)))?
+                writeln!(f, "    Processor: {name} (stores: {})", bracketed(self.store_names(node)))?;
             }
             Kind::Sink(SinkTopic::Named(topic)) => {
                 writeln!(f, "    Sink: {name} (topic: {})", topic.without_application())?;
             }
             Kind::Sink(SinkTopic::Chosen) => {
-                writeln!(f, "    Sink: {name} (extractor class: chosen per record)")?
+                writeln!(f, "    Sink: {name} (extractor class: chosen per record)")?;
             }
         }
         let Some(arrows) = self.arrows.get(&**name) else { return Ok(()) };

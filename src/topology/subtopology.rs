@@ -157,13 +157,13 @@ fn ancestors(graph: &Graph, node: NodeId) -> BTreeSet<usize> {
 fn repartitions(graph: &Graph, subtopologies: &[SubTopology]) -> Result<Vec<RepartitionSpec>> {
     let specs = graph.repartitions.iter().map(|def| {
         let topic = TopicName::Repartition(def.name.clone());
-        let writes = |sub: &&SubTopology| sub.written.contains(&topic);
-        let reads = |sub: &&SubTopology| {
+        let is_writer = |sub: &&SubTopology| sub.written.contains(&topic);
+        let is_reader = |sub: &&SubTopology| {
             let named = sub.sources.iter().filter_map(|source| source.topics.named());
             named.flatten().any(|read| *read == topic)
         };
-        let writers: Vec<u32> = subtopologies.iter().filter(writes).map(|sub| sub.id).collect();
-        match subtopologies.iter().find(reads) {
+        let writers: Vec<u32> = subtopologies.iter().filter(is_writer).map(|sub| sub.id).collect();
+        match subtopologies.iter().find(is_reader) {
             Some(reader) if !writers.is_empty() => Ok(RepartitionSpec {
                 name: def.name.clone(),
                 partitions: def.partitions,

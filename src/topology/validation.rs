@@ -71,10 +71,10 @@ fn names_twice(graph: &Graph) -> Vec<Error> {
         Error::topology(format!("two repartitions are named `{name}`"))
             .help("give the second one a name of its own, or repartition once and use the stream twice")
     });
-    let noded = nodes.map(|name| {
+    let doubles = nodes.map(|name| {
         Error::topology(format!("two nodes are named `{name}`")).help("give the second one a name of its own")
     });
-    stores.chain(repartitioned).chain(noded).collect()
+    stores.chain(repartitioned).chain(doubles).collect()
 }
 
 /// Each name that occurs more than once.

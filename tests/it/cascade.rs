@@ -12,6 +12,7 @@ fn cs_m1_to_h1_ohlcv_conservation() {
         let mut run = Run::of(TopologyTestDriver::new(pipeline.topology()).partitions(3));
         for (key, at, price, quantity) in random_ticks(seed, 5, utc("2024-03-08T09:17:00Z"), hours(4), 30_000)
         {
+            run.until(at);
             run.tick(&key, at, price, quantity);
         }
         run.driver.advance_clock(hours(2));
@@ -33,6 +34,7 @@ fn cs_h1_to_d1_ohlcv_conservation_with_session_boundary() {
     ] {
         let mut run = Run::new(&Pipeline::new(calendar).heartbeats());
         for (key, at, price, quantity) in random_ticks(4, 2, utc(from), hours(8), 60_000) {
+            run.until(at);
             run.tick(&key, at, price, quantity);
         }
         run.driver.advance_clock(hours(12));
@@ -52,6 +54,7 @@ fn cs_d1_to_w1_mo1_ohlcv_conservation_with_calendar_edges() {
     // The ISO week of 2024-12-30 lies in two months and two years; New Year's Day is a holiday.
     let mut run = Run::new(&Pipeline::new("xnys").heartbeats());
     for (key, at, price, quantity) in random_ticks(5, 2, utc("2024-12-23T15:00:00Z"), days(11), 3_600_000) {
+        run.until(at);
         run.tick(&key, at, price, quantity);
     }
     run.driver.advance_clock(days(31));

@@ -32,6 +32,7 @@ fn e2e_flow_live_to_final_cascade_all_levels_passes() {
         }
     };
     for (n, (key, at, price, quantity)) in ticks.iter().enumerate() {
+        run.until(*at);
         run.tick(key, *at, *price, *quantity);
         match n % 300 {
             99 => run.driver.crash_and_restore(n % 2),

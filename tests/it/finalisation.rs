@@ -43,6 +43,7 @@ fn finals_of(pipeline: &Pipeline, point: Option<CommitPoint>) -> Vec<Vec<String>
     let start = utc("2024-02-29T22:30:00Z");
     let ticks = random_ticks(7, 3, start, hours(2), 40_000);
     for (n, (key, at, price, quantity)) in ticks.iter().enumerate() {
+        run.until(*at);
         run.tick(key, *at, *price, *quantity);
         if n % 50 == 49 {
             match point {

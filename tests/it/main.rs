@@ -3,7 +3,6 @@
 #![expect(unreachable_pub, reason = "modules of one test binary")]
 
 mod cascade;
-mod debug;
 mod duplicates;
 mod end_to_end;
 mod finalisation;

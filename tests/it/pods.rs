@@ -45,6 +45,7 @@ fn mp_finalization_progress_resumed_no_dup_on_switch() {
         if minute == 30 {
             run.driver.rebalance(&[1]);
         }
+        run.until(start.plus(minutes(minute)));
         run.tick(&key(1), start.plus(minutes(minute)), 100 + minute as i64, 1);
         m1.extend(run.finals(M1));
         h1.extend(run.finals(H1));

@@ -171,8 +171,8 @@ impl Pipeline {
         let m1 = publish(&bars, M1);
         let h1 = publish(&self.roll_up(&m1, M1, H1), H1);
         let d1 = publish(&self.roll_up(&h1, H1, D1), D1);
-        publish(&self.roll_up(&d1, D1, W1), W1);
-        publish(&self.roll_up(&d1, D1, Mo1), Mo1);
+        let _ = publish(&self.roll_up(&d1, D1, W1), W1);
+        let _ = publish(&self.roll_up(&d1, D1, Mo1), Mo1);
         builder.build().expect("a topology")
     }
 
@@ -181,7 +181,7 @@ impl Pipeline {
         let builder = StreamsBuilder::new();
         let consumed = Consumed::with(WindowedSerde::of(Json).with_end(), Json);
         let children: KStream<Windowed<Key>, Bar> = builder.stream("children", consumed);
-        publish(&self.roll_up(&children, M1, H1), H1);
+        let _ = publish(&self.roll_up(&children, M1, H1), H1);
         builder.build().expect("a topology")
     }
 
@@ -237,6 +237,11 @@ impl Run {
         Self::of(TopologyTestDriver::new(pipeline.topology()))
     }
 
+    /// Time goes on to this moment, if it is not past.
+    pub fn until(&mut self, at: Timestamp) {
+        let ahead = at.since(self.driver.now());
+        self.driver.advance_clock(ahead);
+    }
     pub fn tick(&mut self, key: &Key, at: Timestamp, price: i64, quantity: i64) {
         self.driver.pipe_input(&self.ticks, key.clone(), Tick { at, price, quantity }, at);
     }

@@ -69,6 +69,7 @@ fn ss_session_union_equals_child_finals_union() {
         let pipeline = Pipeline::new(calendar).heartbeats();
         let mut run = Run::new(&pipeline);
         for (key, at, price, quantity) in random_ticks(6, 1, utc("2024-11-06T00:00:00Z"), days(2), 900_000) {
+            run.until(at);
             run.tick(&key, at, price, quantity);
         }
         run.driver.advance_clock(days(2));

@@ -13,7 +13,7 @@ fn counts(builder: &StreamsBuilder, grace: u64) -> KTable<Windowed<String>, u64>
 
 /// Each text is in the one error, and each mistake that has a line has one of this file's.
 fn refused(builder: StreamsBuilder, expected: &[&str]) -> String {
-    let error = builder.build().err().expect("refused");
+    let error = builder.build().expect_err("refused");
     assert!(error.is_invalid_topology());
     let text = error.to_string();
     for part in expected {
@@ -59,23 +59,33 @@ fn a_merge_with_a_changed_key_has_a_changed_key() {
 #[test]
 fn finals_of_windows_that_nobody_defines() {
     let builder = StreamsBuilder::new();
-    let key = crate::serdes::WindowedSerde::of(crate::serdes::Utf8).size(minutes(1));
-    let read = builder.stream("in", Consumed::with(key, crate::serdes::BigEndian));
-    let table: KTable<Windowed<String>, u64> = read.to_table(Materialized::named("t"));
+    let read = finals_from_a_topic(&builder);
+    let table = read.to_table(Materialized::named("t"));
     let line = line!() + 1;
     let _ = table.suppress(Suppressed::until_window_closes());
     let _ = table.fill_gaps(GapFill::with(|_| 0), Materialized::named("known"));
-    let _ = read.roll_up(TimeWindows::of_size(minutes(5))).aggregate(
-        || 0,
-        |_, _, _, _| {},
-        Materialized::named("r"),
-    );
-    let lines: Vec<_> = (line..line + 3).map(here).collect();
-    let text = refused(
-        builder,
-        &["3 mistakes", "`until_window_closes` where", "`fill_gaps` where", "`roll_up` where"],
-    );
+    let lines: Vec<_> = (line..line + 2).map(here).collect();
+    let text = refused(builder, &["2 mistakes", "`until_window_closes` where", "`fill_gaps` where"]);
     assert!(lines.iter().all(|line| text.contains(line)), "{text}");
+}
+
+fn finals_from_a_topic(builder: &StreamsBuilder) -> KStream<Windowed<String>, u64> {
+    let key = crate::serdes::WindowedSerde::of(crate::serdes::Utf8).size(minutes(1));
+    builder.stream("finals", Consumed::with(key, crate::serdes::BigEndian))
+}
+
+/// Finals of another application can be rolled up where their keys belong, and only there.
+#[test]
+fn a_roll_up_where_keys_are_not_at_home() {
+    let builder = StreamsBuilder::new();
+    let read = finals_from_a_topic(&builder);
+    let fives = || TimeWindows::of_size(minutes(5));
+    let _ = read.roll_up(fives()).aggregate(|| 0, |_, _, _, _| {}, Materialized::named("fine"));
+    let moved = read.select_key(|key, _| key.clone());
+    let line = line!() + 1;
+    let _ = moved.roll_up(fives()).aggregate(|| 0, |_, _, _, _| {}, Materialized::named("moved"));
+    let text = refused(builder, &["`roll_up` after the key has changed", &here(line)]);
+    assert!(text.starts_with("error[HW0201]: `roll_up`"), "said once:\n{text}");
 }
 
 #[test]

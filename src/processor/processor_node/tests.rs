@@ -102,7 +102,7 @@ struct Scripted {
 
 impl Scripted {
     fn ticking(every: Duration, clock: PunctuationType) -> Self {
-        Self { every: Some((every, clock)), ..Self::doing(|record, ctx| Ok(ctx.forward(record))) }
+        Self { every: Some((every, clock)), ..Self::doing(|_, _| Ok(())) }
     }
     fn doing(
         step: impl FnMut(Record<'_, String, i64>, &mut ProcessorContext<'_, Self>) -> Result<(), BoxError>
@@ -110,12 +110,13 @@ impl Scripted {
     ) -> Self {
         Self { every: None, handle: None, on_record: Box::new(step), cancel_in: usize::MAX }
     }
+    #[expect(clippy::unnecessary_wraps, reason = "a punctuator")]
     fn tick(&mut self, at: Timestamp, ctx: &mut ProcessorContext<'_, Self>) -> Result<(), BoxError> {
         assert_eq!(ctx.metadata(), None);
         ctx.forward(Record::new(&"tick".to_owned(), &at.0, at));
         self.cancel_in -= 1;
         if self.cancel_in == 0 {
-            self.handle.take().map(Cancellable::cancel);
+            self.handle.take().expect("scheduled").cancel();
         }
         Ok(())
     }
@@ -225,7 +226,7 @@ fn a_punctuator_can_cancel_another_that_is_due_and_schedule_more() {
         Scripted::doing(move |_, ctx| {
             let handle = other.clone();
             let _ = ctx.schedule(ms(10), PunctuationType::WallClock, move |this, at, ctx| {
-                handle.take().map(Cancellable::cancel);
+                handle.take().expect("scheduled").cancel();
                 let _ = ctx.schedule(ms(5), PunctuationType::WallClock, |_, _, _| Ok(()));
                 this.tick(at, ctx)
             });
@@ -353,7 +354,7 @@ fn a_key_value_store_survives_by_its_commits() {
     store.put(&"b".to_owned(), 20).expect("puts, and is never committed");
 
     let (mut store, _) = open(builder(), &backend);
-    let all = |store: &KeyValueStore<String, i64>| store.iter().expect("iterates").collect::<Vec<_>>();
+    let all = |store: &KeyValueStore<String, i64>| store.all().expect("iterates").collect::<Vec<_>>();
     assert_eq!(all(&store), [("a".to_owned(), 1), ("b".to_owned(), 2), ("c".to_owned(), 3)]);
     assert_eq!(store.get(&"b".to_owned()).expect("gets"), Some(2));
     store.put(&"b".to_owned(), 5).expect("puts");
@@ -373,7 +374,7 @@ fn what_is_written_has_the_records_time() {
     let mut writing = store.share();
     let processor = Scripted::doing(move |record, ctx| {
         ctx.forward(Record { timestamp: Timestamp(99), ..record });
-        Ok(writing.put(record.key, *record.value)?)
+        writing.put(record.key, *record.value)
     });
     let mut bench = Bench::started(processor, vec![attached]);
     bench.record("a", 1, 5).expect("processed");

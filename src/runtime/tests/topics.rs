@@ -85,7 +85,9 @@ fn a_partition_count_that_changes_stops_the_application() {
         world.log.delete_topic("in");
         world.topic("in", count);
         let instance = world.members[0].instance.as_mut().expect("there");
-        let error = (0..100).find_map(|_| instance.step().err()).expect("an error").to_string();
-        assert!(error.contains(expected), "{error}");
+        let error = (0..100).find_map(|_| instance.step().err());
+        let error =
+            error.unwrap_or_else(|| panic!("{count}: {:?} with {:?}", instance.state(), instance.tasks()));
+        assert!(error.to_string().contains(expected), "{error}");
     }
 }
