@@ -149,15 +149,19 @@ impl EmbeddedLog {
 
     /// How many partitions a topic has.
     pub(crate) fn partition_count(&self, topic: &str) -> Result<u32> {
-        self.partitions(topic).map(|partitions| partitions.len() as u32)
+        let missing = || Error::new(ErrorKind::Topics, format!("topic `{topic}` does not exist"));
+        self.0.log.partition_count(topic).ok_or_else(missing)
     }
 
     fn partitions(&self, topic: &str) -> Result<Vec<TopicPartition>> {
-        let topics = self.0.log.topics();
-        let found = topics.get(topic);
-        let found =
-            found.ok_or_else(|| Error::new(ErrorKind::Topics, format!("topic `{topic}` does not exist")))?;
-        Ok((0..found.partitions).map(|partition| TopicPartition::new(topic, partition)).collect())
+        let count = self.partition_count(topic)?;
+        Ok((0..count).map(|partition| TopicPartition::new(topic, partition)).collect())
+    }
+
+    /// Committed records from a position on.
+    pub(super) fn lag(&self, partition: &TopicPartition, position: i64) -> u64 {
+        let end = self.bounds(partition, Isolation::ReadCommitted).map_or(position, |(_, end)| end);
+        u64::try_from(end - position).unwrap_or(0)
     }
 
     fn bounds(&self, partition: &TopicPartition, isolation: Isolation) -> Result<(i64, i64)> {

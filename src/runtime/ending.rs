@@ -10,7 +10,6 @@
 use super::process::{Activity, Step};
 use super::running::Running;
 use crate::broker::Isolation;
-use crate::error::Result;
 use crate::record::{TaskId, TopicPartition};
 use crate::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -59,10 +58,6 @@ impl EndOfInput {
         }
     }
 
-    pub(crate) fn is_declared(&self) -> bool {
-        self.lock().declared.is_some()
-    }
-
     /// No state is left half changed: nothing of a caller runs inside.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -105,13 +100,21 @@ struct Now {
 /// How far one task is with it.
 #[derive(Debug, Default)]
 pub(crate) struct Part {
-    raised: bool,
-    filling_stopped: bool,
-    closing: bool,
+    told: Told,
     /// The phase in which it has done everything; what it wrote is to be committed.
     finished: Option<Phase>,
     committed: bool,
     reported: Option<Phase>,
+}
+
+/// The last thing that its task was told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Told {
+    #[default]
+    Nothing,
+    Level,
+    StopFilling,
+    CloseAll,
 }
 
 impl Part {
@@ -143,24 +146,19 @@ impl Ending {
         self.now.as_ref().is_some_and(|now| now.phase == Phase::Done)
     }
 
-    /// Commits need not wait for their interval any longer.
-    pub(crate) fn is_declared(&self) -> bool {
-        self.now.is_some()
+    /// Everything was read: commits need not wait for their interval any longer.
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.now.as_ref().is_some_and(|now| now.phase > Phase::Draining)
     }
 
     /// Does for a task what its phase asks for, and reports when that is committed.
-    pub(crate) fn drive(
-        &self,
-        step: &mut Step<'_>,
-        running: &mut Running,
-        activity: &mut Activity,
-    ) -> Result<()> {
-        let (Some(shared), Some(now)) = (&self.shared, &self.now) else { return Ok(()) };
+    pub(crate) fn drive(&self, step: &mut Step<'_>, running: &mut Running, activity: &mut Activity) {
+        let (Some(shared), Some(now)) = (&self.shared, &self.now) else { return };
         if now.phase == Phase::Done || running.ending.reported == Some(now.phase) {
-            return Ok(());
+            return;
         }
         if !has_drained(running, &now.ends) {
-            return Ok(());
+            return;
         }
         let done = match now.phase {
             Phase::Draining => true,
@@ -176,10 +174,10 @@ impl Ending {
                 if now.at_end == AtEnd::Close
                     && !reads_on
                     && running.task.at_rest()
-                    && !running.ending.closing
+                    && running.ending.told < Told::CloseAll
                 {
                     running.task.close_all();
-                    running.ending.closing = true;
+                    running.ending.told = Told::CloseAll;
                     activity.progressed = true;
                 }
                 running.task.at_rest() && !reads_on
@@ -188,7 +186,6 @@ impl Ending {
         if done {
             self.finish(step, shared, now.phase, running, activity);
         }
-        Ok(())
     }
 
     fn finish(
@@ -229,17 +226,17 @@ impl Now {
 }
 
 fn raise(running: &mut Running, to: Timestamp, activity: &mut Activity) {
-    if !running.ending.raised {
+    if running.ending.told < Told::Level {
         running.task.raise_watermark(to);
-        running.ending.raised = true;
+        running.ending.told = Told::Level;
         activity.progressed = true;
     }
 }
 
 fn stop_filling(running: &mut Running, activity: &mut Activity) {
-    if !running.ending.filling_stopped {
+    if running.ending.told < Told::StopFilling {
         running.task.stop_filling();
-        running.ending.filling_stopped = true;
+        running.ending.told = Told::StopFilling;
         activity.progressed = true;
     }
 }

@@ -7,6 +7,7 @@
 //! ```
 //! Everything is done by whoever calls `step`; nothing blocks, and nothing is read from a clock but the one given.
 
+use super::ask::Ask;
 use super::ending::{EndOfInput, Ending};
 use super::point::CommitPoint;
 use super::preparation::Preparation;
@@ -68,6 +69,8 @@ pub(crate) struct Instance {
     admin: Box<dyn Admin>,
     phase: Phase,
     preparation: Preparation,
+    /// After each assignment: are the topics what they were?
+    recheck: Option<Ask>,
     workers: Vec<Worker>,
     /// A revocation waits for the workers to commit.
     revoking: bool,
@@ -100,6 +103,7 @@ impl Instance {
             admin,
             phase: Phase::Preparing,
             preparation: Preparation::default(),
+            recheck: None,
             workers,
             revoking: false,
             assigned: false,
@@ -110,13 +114,12 @@ impl Instance {
 
     pub(crate) fn state(&self) -> State {
         match self.phase {
-            Phase::Preparing => State::Rebalancing,
             Phase::Running
                 if self.assigned && !self.revoking && !self.workers.iter().any(Worker::is_starting) =>
             {
                 State::Running
             }
-            Phase::Running => State::Rebalancing,
+            Phase::Preparing | Phase::Running => State::Rebalancing,
             Phase::Stopping(_) => State::PendingShutdown,
             Phase::Stopped => State::NotRunning,
             Phase::Failed => State::Error,
@@ -214,8 +217,9 @@ impl Instance {
             Phase::Running => {
                 self.ending.refresh();
                 let mut activity = self.follow_group()?;
-                let orders =
-                    Orders { finish: self.revoking, commit: self.commit_wanted || self.ending.is_declared() };
+                activity.add(self.check_topics(moment)?);
+                let commit = self.commit_wanted || self.ending.is_under_way();
+                let orders = Orders { finish: self.revoking, commit };
                 activity.add(self.step_workers(moment, orders)?);
                 self.commit_wanted = false;
                 self.finish_revocation(&mut activity)?;
@@ -247,6 +251,24 @@ impl Instance {
             self.phase = Phase::Running;
         }
         Ok(activity)
+    }
+
+    /// A partition count that changed moves keys to other tasks: nothing may go on.
+    fn check_topics(&mut self, moment: Moment) -> Result<Activity> {
+        let Some(ask) = &mut self.recheck else { return Ok(Activity::default()) };
+        let topics = self.process.plan.subscription.clone();
+        let mut step =
+            Step { process: &self.process, consumer: &mut *self.consumer, admin: &mut *self.admin, moment };
+        let told = ask.poll(
+            &mut step,
+            "look at the topics",
+            |admin| admin.start_describe(topics),
+            |admin, ticket| admin.poll_describe(ticket),
+        )?;
+        let Some(existing) = told else { return Ok(ask.activity()) };
+        self.recheck = None;
+        self.process.plan.check_unchanged(&existing)?;
+        Ok(Activity::PROGRESS)
     }
 
     /// Also tells the group that this member lives.
@@ -295,11 +317,11 @@ impl Instance {
                 share.push(*id);
             }
         }
-        let owner = self.consumer.group_metadata();
+        let member = self.consumer.group_metadata();
         for (worker, share) in self.workers.iter_mut().zip(shares) {
-            worker.assign(owner.clone(), share);
+            worker.assign(member.clone(), share);
         }
-        (self.assigned, self.revoking) = (true, false);
+        (self.assigned, self.revoking, self.recheck) = (true, false, Some(Ask::default()));
         Ok(())
     }
 
@@ -338,12 +360,11 @@ impl Instance {
     }
 
     fn leave(&mut self, settled: bool) {
-        match settled {
-            true => self.workers.iter_mut().for_each(Worker::release),
-            false => {
-                tracing::error!("the last commit did not end in time; it is repeated at the next start");
-                self.workers.iter_mut().for_each(Worker::give_up);
-            }
+        if settled {
+            self.workers.iter_mut().for_each(Worker::release);
+        } else {
+            tracing::error!("the last commit did not end in time; it is repeated at the next start");
+            self.workers.iter_mut().for_each(Worker::give_up);
         }
         self.consumer.leave();
         self.phase = Phase::Stopped;

@@ -56,6 +56,7 @@ type Listener = Box<dyn Fn(State, State) + Send>;
 pub struct KafkaStreams {
     topology: Topology,
     settings: Settings,
+    config: StreamsConfig,
     log: EmbeddedLog,
     listener: Option<Listener>,
 }
@@ -110,8 +111,7 @@ impl KafkaStreams {
     /// Everything that is wrong with the configuration. What is wrong with the topics is found when it runs.
     pub fn embedded(topology: Topology, log: &EmbeddedLog, config: StreamsConfig) -> Result<Self> {
         let settings = config.settings()?;
-        tracing::debug!("configuration\n{config}");
-        Ok(Self { topology, settings, log: log.clone(), listener: None })
+        Ok(Self { topology, settings, config, log: log.clone(), listener: None })
     }
 
     /// Calls `listener(new, old)` on the application's thread whenever its state changes.
@@ -126,35 +126,34 @@ impl KafkaStreams {
     /// What ended it: a closure that failed, a record that cannot be read, topics that do not fit.
     pub async fn run(self, shutdown: impl Future) -> Result<()> {
         let mut running = self.start();
-        let ended = running.ended.take();
-        tokio::select! {
-            _ = shutdown => {}
-            () = async { drop(match ended { Some(ended) => ended.await, None => Ok(()) }) } => return running.outcome(),
+        let Some(mut ended) = running.ended.take() else {
+            return Err(Error::internal("an application runs that was not started"));
+        };
+        let shutdown_came = tokio::select! {
+            _ = &mut ended => false,
+            _ = shutdown => true,
+        };
+        if shutdown_came {
+            running.stop();
+            // The stop has a deadline of its own.
+            ended.await.ok();
         }
-        let (told, over) = oneshot::channel();
-        let waiting = running.shared.clone();
-        running.stop();
-        // The clean stop has a deadline of its own; a thread waits for it, so that the executor does not.
-        std::thread::spawn(move || {
-            waiting.wait(None);
-            drop(told.send(()));
-        });
-        drop(over.await);
         running.outcome()
     }
 
     /// Starts it on a thread of its own.
     pub fn start(self) -> RunningStreams {
+        tracing::info!("the effective configuration\n{}", self.config);
         let shared = Arc::new(Shared::default());
         let (told, ended) = oneshot::channel();
         let log = self.log.clone();
         let thread = Thread { shared: shared.clone(), listener: self.listener, log: self.log };
         std::thread::spawn(move || {
-            let outcome = catch_unwind(AssertUnwindSafe(|| thread.run(self.topology, self.settings)));
+            let outcome = catch_unwind(AssertUnwindSafe(|| thread.run(&self.topology, self.settings)));
             let outcome =
                 outcome.unwrap_or_else(|_| Err(Error::internal("the application's thread panicked")));
             thread.end(outcome);
-            drop(told.send(()));
+            told.send(()).ok();
         });
         RunningStreams { shared, log, ended: Some(ended) }
     }
@@ -172,6 +171,12 @@ impl RunningStreams {
     /// Counts, commits, tasks and positions.
     pub fn snapshot(&self) -> Snapshot {
         self.shared.lock().snapshot.clone()
+    }
+
+    /// By partition, the committed records that its tasks have not read yet.
+    pub fn lag(&self) -> BTreeMap<TopicPartition, u64> {
+        let positions = self.snapshot().positions.into_iter();
+        positions.map(|(partition, at)| (partition.clone(), self.log.lag(&partition, at))).collect()
     }
 
     /// Asks it to commit, leave the group and end, and does not wait.
@@ -247,7 +252,7 @@ struct Thread {
 }
 
 impl Thread {
-    fn run(&self, topology: Topology, settings: Settings) -> Result<()> {
+    fn run(&self, topology: &Topology, settings: Settings) -> Result<()> {
         let clock = self.log.clock();
         let number = self.log.next_instance();
         let surroundings = Surroundings {
@@ -273,7 +278,7 @@ impl Thread {
             let stepped = instance.step();
             steps += 1;
             let progressed = stepped.as_ref().is_ok_and(|stepped| stepped.progressed);
-            if !progressed || steps % PUBLISH_STEPS == 0 {
+            if !progressed || steps % PUBLISH_STEPS == 0 || instance.state() != self.shared.lock().state {
                 self.publish(&instance);
             }
             let stepped = stepped?;

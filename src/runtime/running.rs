@@ -148,10 +148,10 @@ impl Running {
         let Some(TaskInput { partition, .. }) = self.topics.inputs.get(at) else { return Ok(()) };
         match step.consumer.fetch(partition, most) {
             Ok(fetched) => {
-                if let Some(position) = step.consumer.position(partition) {
-                    if !fetched.records.is_empty() || position != self.task.position(at) {
-                        self.task.receive(at, fetched.records, position);
-                    }
+                if let Some(position) = step.consumer.position(partition)
+                    && (!fetched.records.is_empty() || position != self.task.position(at))
+                {
+                    self.task.receive(at, fetched.records, position);
                 }
                 Ok(())
             }
@@ -245,10 +245,8 @@ impl Running {
     pub(crate) fn offsets(&mut self, exactly_once: bool) -> Result<Offsets> {
         let pending = self.pending.as_mut().ok_or_else(|| Error::internal("positions without a commit"))?;
         let next = |log: &StoreLog| (log.name.clone(), log.next);
-        let changelogs: Vec<_> = match exactly_once {
-            true => Vec::new(),
-            false => self.logs.iter().flatten().map(next).collect(),
-        };
+        let changelogs: Vec<_> =
+            if exactly_once { Vec::new() } else { self.logs.iter().flatten().map(next).collect() };
         let offsets = self.task.commit_offsets(pending.id, &changelogs);
         pending.checkpoint = self.task.checkpoint();
         pending.positions = offsets.iter().map(|(partition, at)| (partition.clone(), at.offset)).collect();

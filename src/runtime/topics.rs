@@ -8,7 +8,9 @@ use crate::broker::NewTopic;
 use crate::error::{Error, ErrorKind, Result};
 use crate::processor::PartitionCounts;
 use crate::record::{TaskId, TopicPartition};
-use crate::topology::{Blueprint, RepartitionSpec, SourceTopics, SubTopology, TopicName, changelog_topic};
+use crate::topology::{
+    Blueprint, RepartitionSpec, SourceTopics, SubTopology, TopicName, TopicPattern, changelog_topic,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -93,12 +95,15 @@ impl TopicPlan {
     }
 }
 
+/// A topic on the broker, and which of the blueprint's repartition topics it is.
+type Topic = (Arc<str>, Option<usize>);
+
 struct Planner<'a> {
     blueprint: &'a Blueprint,
     settings: &'a Settings,
     existing: &'a Existing,
     /// Per sub-topology and source the topics on the broker, with the repartition topic that each is.
-    sources: Vec<Vec<Vec<(Arc<str>, Option<usize>)>>>,
+    sources: Vec<Vec<Vec<Topic>>>,
     /// Per repartition topic; 0: not known yet.
     repartitions: Vec<u32>,
     mistakes: Vec<Error>,
@@ -149,7 +154,7 @@ impl<'a> Planner<'a> {
         self.check_there();
     }
 
-    fn named(&self, name: &TopicName) -> Result<(Arc<str>, Option<usize>)> {
+    fn named(&self, name: &TopicName) -> Result<Topic> {
         let repartition = match name {
             TopicName::External(_) => None,
             TopicName::Repartition(name) => {
@@ -160,24 +165,22 @@ impl<'a> Planner<'a> {
         Ok((self.on_broker(name), repartition))
     }
 
-    fn matching(&self, pattern: &str, node: &str) -> Result<Vec<(Arc<str>, Option<usize>)>> {
-        let whole = regex_lite::Regex::new(&format!("^(?:{pattern})$")).map_err(|error| {
-            topics_error(format!("the pattern of source `{node}` cannot be read")).cause(error)
-        })?;
+    fn matching(&self, pattern: &str, node: &str) -> Result<Vec<Topic>> {
+        let pattern_of_source = TopicPattern::new(pattern)?;
         let own = format!("{}-", self.settings.application_id);
         let internal = |topic: &str| {
             topic.starts_with("__")
                 || topic.starts_with(&own)
                     && (topic.ends_with("-repartition") || topic.ends_with("-changelog"))
         };
-        let fits = |topic: &&String| whole.is_match(topic) && !internal(topic);
+        let fits = |topic: &&String| pattern_of_source.matches(topic) && !internal(topic);
         let found: Vec<_> =
             self.existing.keys().filter(fits).map(|topic| (Arc::from(topic.as_str()), None)).collect();
-        match found.is_empty() {
-            true => Err(topics_error(format!("no topic matches the pattern `{pattern}` of source `{node}`"))
-                .help("topics of a pattern are looked up when the application starts")),
-            false => Ok(found),
+        if !found.is_empty() {
+            return Ok(found);
         }
+        Err(topics_error(format!("no topic matches the pattern `{pattern}` of source `{node}`"))
+            .help("topics of a pattern are looked up when the application starts"))
     }
 
     fn check_there(&mut self) {
@@ -248,7 +251,7 @@ impl<'a> Planner<'a> {
         fixed.max()
     }
 
-    fn count(&self, topic: &(Arc<str>, Option<usize>)) -> u32 {
+    fn count(&self, topic: &Topic) -> u32 {
         match topic.1 {
             Some(at) => self.repartitions.get(at).copied().unwrap_or(0),
             None => self.existing.get(&*topic.0).map_or(0, |found| found.partitions),

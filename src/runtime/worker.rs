@@ -224,7 +224,7 @@ impl Worker {
             if !exactly_once {
                 running.tell_watermark(step, &mut self.unsent);
             }
-            ending.drive(step, running, activity)?;
+            ending.drive(step, running, activity);
             running.wakeup = running.task.next_wakeup(step.moment);
             let wakeup = &running.wakeup;
             activity.machine = earlier(activity.machine, wakeup.machine);
@@ -298,12 +298,12 @@ impl Worker {
         match commit.step(step, &mut parts)? {
             Outcome::Not(activity) => return Ok(activity),
             Outcome::Back(why) => self.abort(&why),
-            Outcome::Done(done) => self.committed(step, orders, done),
+            Outcome::Done(done) => self.committed(step, orders, &done),
         }
         Ok(Activity::PROGRESS)
     }
 
-    fn committed(&mut self, step: &mut Step<'_>, orders: Orders, done: Done) {
+    fn committed(&mut self, step: &mut Step<'_>, orders: Orders, done: &Done) {
         self.commits += 1;
         self.doing = Doing::Processing;
         self.rejoin |= done.rejoin;

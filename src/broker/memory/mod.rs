@@ -147,6 +147,10 @@ impl MemoryLog {
         admin::describe(&self.current().0, &[])
     }
 
+    pub(crate) fn partition_count(&self, topic: &str) -> Option<u32> {
+        self.current().0.topics.get(topic).map(|topic| topic.partitions.len() as u32)
+    }
+
     /// What a group has committed, if no transaction is pending on it.
     pub(crate) fn committed(&self, group: &str, partitions: &[TopicPartition]) -> Option<Offsets> {
         self.current()

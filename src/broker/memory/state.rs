@@ -343,7 +343,7 @@ fn append(
         Err(failure) => return Err(Box::new((record, failure))),
     };
     if let Some(rules) = compaction.filter(|_| log.is_dirty()) {
-        log.compact(rules, clock.now().0);
+        log.compact(rules, clock.date().0);
     }
     if who.transactional_id.is_none() {
         return Ok(log.append(record, None));

@@ -43,7 +43,7 @@ enum What {
 }
 
 impl AtLeastOnce {
-    pub(super) fn new(_machine: i64) -> Self {
+    pub(super) fn new() -> Self {
         Self {
             stage: Stage::Forward,
             ticket: None,

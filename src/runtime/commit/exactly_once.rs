@@ -120,17 +120,16 @@ impl ExactlyOnce {
     }
 
     fn end(&mut self, step: &Step<'_>, parts: &mut Parts<'_>) -> Result<Outcome> {
-        let ticket = match self.ticket {
-            Some(ticket) => ticket,
-            None => {
-                if !self.suspect {
-                    step.process.before(CommitPoint::S3)?;
-                }
-                let ticket = parts.producer.start(|producer| producer.start_commit())?;
-                self.ticket = Some(ticket);
-                step.process.before(CommitPoint::S3Received)?;
-                ticket
+        let ticket = if let Some(ticket) = self.ticket {
+            ticket
+        } else {
+            if !self.suspect {
+                step.process.before(CommitPoint::S3)?;
             }
+            let ticket = parts.producer.start(|producer| producer.start_commit())?;
+            self.ticket = Some(ticket);
+            step.process.before(CommitPoint::S3Received)?;
+            ticket
         };
         match parts.producer.poll(ticket) {
             None => Ok(Outcome::Not(Activity::WAIT)),

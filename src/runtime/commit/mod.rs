@@ -60,9 +60,10 @@ pub(crate) enum Commit {
 
 impl Commit {
     pub(crate) fn new(exactly_once: bool, machine: i64) -> Self {
-        match exactly_once {
-            true => Self::ExactlyOnce(ExactlyOnce::new(machine)),
-            false => Self::AtLeastOnce(AtLeastOnce::new(machine)),
+        if exactly_once {
+            Self::ExactlyOnce(ExactlyOnce::new(machine))
+        } else {
+            Self::AtLeastOnce(AtLeastOnce::new())
         }
     }
 

@@ -93,7 +93,7 @@ impl Start {
         }?;
         match std::mem::replace(&mut self.stage, Stage::Done) {
             Stage::Orphans(restore, orphans) if orphans.are_found() => {
-                self.finish(step, restore).map(Started::Running)
+                self.finish(step, &restore).map(Started::Running)
             }
             stage => {
                 self.stage = stage;
@@ -212,9 +212,10 @@ impl Start {
             let Stage::Restoring(restore) = std::mem::replace(&mut self.stage, Stage::Done) else {
                 return Err(Error::internal("a restore lost its stage"));
             };
-            let orphans = match step.process.settings.is_exactly_once() {
-                true => Orphans::none(),
-                false => Orphans::behind(&restore),
+            let orphans = if step.process.settings.is_exactly_once() {
+                Orphans::none()
+            } else {
+                Orphans::behind(&restore)
             };
             self.stage = Stage::Orphans(restore, orphans);
             return Ok(Activity::PROGRESS);
@@ -244,7 +245,7 @@ impl Start {
         Ok(activity)
     }
 
-    fn finish(&mut self, step: &mut Step<'_>, restore: Restore) -> Result<Box<Running>> {
+    fn finish(&mut self, step: &mut Step<'_>, restore: &Restore) -> Result<Box<Running>> {
         let inputs = self.topics.inputs.iter().zip(&self.positions.at).map(|(input, at)| {
             let position =
                 at.ok_or_else(|| Error::internal(format!("{} has no position", input.partition)))?;

@@ -93,11 +93,10 @@ impl Positions {
 
 fn lost(partition: &TopicPartition, offset: i64, bounds: LogBounds) -> Error {
     let LogBounds { start, end } = bounds;
-    let text = match offset < start {
-        true => {
-            format!("offsets {offset} to {} of {partition} are lost: the log starts at {start}", start - 1)
-        }
-        false => format!("the committed offset {offset} of {partition} is lost: the log ends at {end}"),
+    let text = if offset < start {
+        format!("offsets {offset} to {} of {partition} are lost: the log starts at {start}", start - 1)
+    } else {
+        format!("the committed offset {offset} of {partition} is lost: the log ends at {end}")
     };
     Error::new(ErrorKind::State, text)
         .with("cause", "the records were deleted before they were processed, or the topic was made anew")

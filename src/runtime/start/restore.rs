@@ -133,7 +133,7 @@ impl Restore {
             activity.add(read);
             match self.mode {
                 Mode::Apply => {
-                    entries.extend(records.into_iter().filter_map(|record| entry(range.store, record)))
+                    entries.extend(records.into_iter().filter_map(|record| entry(range.store, record)));
                 }
                 Mode::Refuse if records.is_empty() => {}
                 Mode::Refuse => return Err(no_position(self.task, &range.range.partition)),

@@ -55,7 +55,7 @@ fn a_future_stops_it() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let watched = log.clone();
-    let watcher = std::thread::spawn(move || {
+    let looking = std::thread::spawn(move || {
         let deadline = std::time::Duration::from_secs(60).as_millis() as i64 + watched.clock().monotonic();
         while watched.read("out", &read()).expect("read").is_empty() {
             assert!(watched.clock().monotonic() < deadline, "nothing came");
@@ -64,7 +64,7 @@ fn a_future_stops_it() {
         stop.send(()).expect("told");
     });
     runtime.block_on(streams.run(stopped)).expect("ends well");
-    watcher.join().expect("watched");
+    looking.join().expect("watched");
     let out = log.take("out", &read()).expect("read");
     assert_eq!(out, [("a".to_owned(), "x".to_owned())]);
     assert!(log.read("out", &read()).expect("read").is_empty(), "taken is gone");

@@ -72,15 +72,22 @@ fn internal_topics_are_made_and_checked() {
 }
 
 #[test]
-fn a_partition_that_was_not_there_at_the_start_stops_the_application() {
-    let mut world = World::new(letters(), Guarantee::ExactlyOnce.config(), 1);
-    world.topic("in", 1);
-    world.topic("out", 1);
-    world.start(0);
-    world.settle();
-    world.log.delete_topic("in");
-    world.topic("in", 2);
-    let instance = world.members[0].instance.as_mut().expect("there");
-    let error = (0..100).find_map(|_| instance.step().err()).expect("an error").to_string();
-    assert!(error.contains("in-1 was assigned, but `in` had 1 partitions at the start"), "{error}");
+fn a_partition_count_that_changes_stops_the_application() {
+    for (count, expected) in [
+        (3, "in-2 was assigned, but `in` had 2 partitions at the start"),
+        (1, "the partition count of `in` changed from 2 to 1 while running"),
+    ] {
+        let mut world = World::new(letters(), Guarantee::ExactlyOnce.config(), 1);
+        world.topic("in", 2);
+        world.topic("out", 1);
+        world.start(0);
+        world.settle();
+        world.log.delete_topic("in");
+        world.topic("in", count);
+        let instance = world.members[0].instance.as_mut().expect("there");
+        let error = (0..100).find_map(|_| instance.step().err());
+        let error =
+            error.unwrap_or_else(|| panic!("{count}: {:?} with {:?}", instance.state(), instance.tasks()));
+        assert!(error.to_string().contains(expected), "{error}");
+    }
 }

@@ -47,6 +47,7 @@ fn late_changelog_records_are_written_again() {
         next = fed(&mut world, next, 2);
         world.advance(200);
         world.crash(0);
+        world.log.hold_sends_of("member0", false);
         world.start(1);
         world.advance(60_000);
         next = fed(&mut world, next, 2);
