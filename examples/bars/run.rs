@@ -100,7 +100,12 @@ impl<'a> Run<'a> {
         outlet: Outlet,
         shutdown: &'a Shutdown,
     ) -> Result<Self, BoxError> {
-        let topology = topology(&options.market, options.choices)?;
+        let mut choices = options.choices;
+        if options.input.is_some() {
+            // Until its end a file is all the input there is: silence in it says nothing.
+            choices.idle_timeout = None;
+        }
+        let topology = topology(&options.market, choices)?;
         let started = clock.monotonic();
         let engine = Engine::start(topology, Arc::new(clock.clone()), options)?;
         Ok(Self { engine, clock, outlet, options, shutdown, closed: Vec::new(), started })
@@ -138,7 +143,9 @@ impl<'a> Run<'a> {
 
     fn append(&mut self, symbol: &Symbol, tick: &Tick) -> Result<(), BoxError> {
         while !self.engine.append(symbol, tick)? {
-            self.drain()?;
+            if !self.drain()? || self.stopped() {
+                break;
+            }
         }
         Ok(())
     }
