@@ -80,9 +80,8 @@ impl Engine {
     }
 
     /// No more ticks will come: poll until it runs no longer.
-    pub fn end_of_input(&mut self, at_end: AtEnd) -> Result<(), BoxError> {
+    pub fn end_of_input(&mut self, at_end: AtEnd) {
         self.log.end_of_input(at_end);
-        Ok(())
     }
 
     /// Commits, adds the last finals, and stops.

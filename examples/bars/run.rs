@@ -55,7 +55,7 @@ fn replay(
     let mut run = Run::start(options, InputClock::at(start, Dated::ByMachine), outlet, shutdown)?;
     run.feed(first, &mut input)?;
     if !run.stopped() {
-        run.engine.end_of_input(options.at_end)?;
+        run.engine.end_of_input(options.at_end);
         while run.drain()? && !run.stopped() {}
     }
     run.finish(input.ticks, input.skipped)

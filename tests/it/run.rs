@@ -339,7 +339,7 @@ pub fn rolled<'a>(
         bars().next().expect("a child").open,
         bars().map(|bar| bar.high).max().expect("a child"),
         bars().map(|bar| bar.low).min().expect("a child"),
-        bars().last().expect("a child").close,
+        bars().next_back().expect("a child").close,
         bars().map(|bar| bar.volume).sum(),
     )
 }

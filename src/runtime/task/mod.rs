@@ -21,7 +21,7 @@ mod step;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use explain::{Explanation, Held, Holder};
+pub use explain::{Explanation, Held, Holder};
 pub(crate) use plan::{FutureSkewPolicy, InputKind, InputPlan, OnError, TaskPlan, TaskSettings};
 pub(crate) use saved::{InputCheckpoint, Saved, SavedInput, TaskCheckpoint};
 
@@ -101,9 +101,6 @@ pub(crate) struct Task {
 }
 
 impl Task {
-    pub(crate) fn id(&self) -> TaskId {
-        self.id
-    }
     /// Its partitions, in the order by which calls name them.
     pub(crate) fn partitions(&self) -> impl Iterator<Item = &TopicPartition> {
         self.plan.inputs.iter().map(|input| &input.partition)
@@ -134,6 +131,7 @@ impl Task {
         self.effects.counts
     }
     /// What its inputs are believed complete up to.
+    #[cfg(test)]
     pub(crate) fn watermark(&self) -> Timestamp {
         self.watermark
     }
