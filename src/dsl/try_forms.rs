@@ -65,7 +65,7 @@ impl<K: 'static, V: 'static> KStream<K, V> {
     /// driver.pipe_input(&input, "a".to_owned(), "7".to_owned(), Timestamp(0));
     /// assert_eq!(driver.read_output(&output), [("a".to_owned(), 7)]);
     /// let bad = InputRecord::new("a".to_owned(), "seven".to_owned(), Timestamp(1));
-    /// assert!(driver.try_pipe(&input, bad).is_err_and(|error| error.is_processing()));
+    /// assert!(driver.try_pipe(&input, &bad).is_err_and(|error| error.is_processing()));
     /// # Ok::<(), Error>(())
     /// ```
     pub fn try_map_values<V2: 'static, E: Into<BoxError>>(
@@ -162,7 +162,7 @@ impl<K: 'static, V: 'static> KStream<K, V> {
     /// # let input = driver.input_topic("in", Produced::<String, String>::default());
     /// driver.pipe_input(&input, "a".to_owned(), "7".to_owned(), Timestamp(0));
     /// let bad = InputRecord::new("a".to_owned(), "seven".to_owned(), Timestamp(1));
-    /// assert!(driver.try_pipe(&input, bad).is_err_and(|error| error.is_processing()));
+    /// assert!(driver.try_pipe(&input, &bad).is_err_and(|error| error.is_processing()));
     /// # Ok::<(), Error>(())
     /// ```
     pub fn try_for_each<E: Into<BoxError>>(
