@@ -4,8 +4,10 @@
 
 mod cluster;
 mod driver;
+mod task_runner;
 mod topics;
 
 pub use crate::runtime::CommitPoint;
 pub use driver::TopologyTestDriver;
+pub use task_runner::{Records, TaskRunner};
 pub use topics::{InputRecord, InputTopic, OutputRecord, OutputTopic};
