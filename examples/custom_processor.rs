@@ -28,7 +28,7 @@ struct Once {
 impl Once {
     /// Orders leave the store an hour of event time after they came.
     fn forget(&mut self, now: Timestamp, _: &mut ProcessorContext<'_, Self>) -> Result<(), BoxError> {
-        let old: Vec<_> = self.seen.iter()?.filter(|(_, at)| at.plus(hours(1)) <= now).collect();
+        let old: Vec<_> = self.seen.all()?.filter(|(_, at)| at.plus(hours(1)) <= now).collect();
         old.iter().try_for_each(|(order, _)| self.seen.delete(order))
     }
 }

@@ -53,6 +53,23 @@ impl EmbeddedLog {
         records.map(|(partition, record)| decode(topic, partition, &record, consumed)).collect()
     }
 
+    /// As [`take`](Self::take), with the partition of each record. Within a partition the order is that of writing.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn take_by_partition<K: 'static, V: 'static>(
+        &self,
+        topic: &str,
+        consumed: &Consumed<K, V>,
+    ) -> Result<Vec<(u32, K, V)>> {
+        let records = self.take_bytes(topic)?.into_iter();
+        let decoded = records.map(|(partition, record)| {
+            let (key, value) = decode(topic, partition, &record, consumed)?;
+            Ok((partition, key, value))
+        });
+        decoded.collect()
+    }
+
     /// As [`read`](Self::read), and deletes what it returns: the next call gives what was committed since.
     ///
     /// # Errors

@@ -94,8 +94,10 @@ impl Error {
             0 | 1 => errors.pop(),
             n => {
                 let kind = errors.first().map_or(ErrorKind::Internal, |e| e.0.kind);
-                let all = errors.iter().map(|e| format!("\n\n{e}")).collect::<String>();
-                Some(Self::new(kind, format!("{n} mistakes{all}")))
+                let all = errors
+                    .iter()
+                    .fold(format!("{n} mistakes"), |text, error| text + "\n\n" + &error.to_string());
+                Some(Self::new(kind, all))
             }
         }
     }

@@ -36,7 +36,6 @@
 //!   instances, a manual clock and crashes.
 //!
 //! The guide, in `guide/`, has concepts, the differences from Kafka Streams, and the architecture.
-#![allow(dead_code, unused_imports, reason = "parts arrive before their callers")]
 
 mod broker;
 mod dsl;
@@ -64,7 +63,10 @@ pub use processor::{
     ProcessorContext, PunctuationType,
 };
 pub use record::{Headers, Record, RecordMetadata, TaskId, TopicPartition};
-pub use runtime::{AtEnd, EmbeddedLog, KafkaStreams, RunningStreams, Snapshot, State, StreamsConfig};
+pub use runtime::{
+    AtEnd, EmbeddedLog, Explanation, Held, Holder, KafkaStreams, RunningStreams, Snapshot, State,
+    StreamsConfig,
+};
 pub use serdes::{DefaultSerde, Key, NoKey, NullableKey};
 pub use state::{KeyValueStore, StateStore, StoreBuilder, WindowStore};
 pub use time::{Window, Windowed, Windows};

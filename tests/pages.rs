@@ -39,9 +39,9 @@ fn follow(page: &Path, shown: &str, target: &str) -> Result<(), String> {
     }
     let text = fs::read_to_string(&path).map_err(|_| format!("there is no {}", path.display()))?;
     let is = |extension| path.extension().is_some_and(|found| found == extension);
-    let test = shown.trim_matches('`');
-    if is("rs") && shown.starts_with('`') && !text.contains(&format!("fn {test}(")) {
-        return Err(format!("there is no `fn {test}` in it"));
+    let named = shown.trim_matches('`');
+    if is("rs") && shown.starts_with('`') && !text.contains(&format!("fn {named}(")) {
+        return Err(format!("there is no `fn {named}` in it"));
     }
     let has = |line: &str| line.starts_with('#') && slug(line) == anchor;
     if is("md") && !anchor.is_empty() && !text.lines().any(has) {

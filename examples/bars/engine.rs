@@ -1,15 +1,35 @@
-//! The seam to the engine: everything that knows how the embedded log is started, fed, read and stopped is here.
+//! The engine: everything that knows how the embedded log is started, fed, read and stopped is here.
 
-use crate::options::{AtEnd, Options};
+use crate::options::Options;
+use crate::published::Published;
 use crate::report::Closed;
-use crate::symbol::Symbol;
-use crate::tick::Tick;
-use highwater::time::Clock;
-use highwater::{BoxError, Topology};
+use crate::symbol::{Symbol, SymbolUtf8};
+use crate::tick::{Tick, TickJson};
+use crate::timeframe::Timeframe;
+use crate::topology::TICKS;
+use highwater::serdes::{Json, WindowedSerde};
+use highwater::time::{Clock, Windowed};
+use highwater::{
+    AtEnd, BoxError, Consumed, EmbeddedLog, KafkaStreams, Produced, RunningStreams, StreamsConfig, Topology,
+};
 use std::sync::Arc;
+use std::time::Duration;
 
-/// The topology, running on a log in this process. It has no value until the engine is here: see [`start`](Self::start).
-pub enum Engine {}
+/// Ticks that a partition may be ahead of the last commit.
+const AHEAD: usize = 20_000;
+/// How long to wait for finals where none are there.
+const PAUSE: Duration = Duration::from_millis(2);
+/// How long the last commit may take.
+const STOP: Duration = Duration::from_secs(30);
+
+/// The topology, running on a log in this process.
+pub struct Engine {
+    log: EmbeddedLog,
+    running: RunningStreams,
+    clock: Arc<dyn Clock>,
+    ticks: Produced<Symbol, Tick>,
+    finals: Consumed<Windowed<Symbol>, Published>,
+}
 
 /// What the engine counted.
 #[derive(Clone, Copy, Debug, Default)]
@@ -19,28 +39,60 @@ pub struct Counts {
 }
 
 impl Engine {
-    /// WIRE HERE: create the topics with `options.partitions`, take `options.properties` and exactly once, start on `clock`.
-    pub fn start(_topology: Topology, _clock: Arc<dyn Clock>, _options: &Options) -> Result<Self, BoxError> {
-        Err("the embedded engine is not there yet".into())
+    pub fn start(topology: Topology, clock: Arc<dyn Clock>, options: &Options) -> Result<Self, BoxError> {
+        let log = EmbeddedLog::with_clock(clock.clone());
+        log.create_feed(TICKS, options.partitions, AHEAD)?;
+        for timeframe in Timeframe::ALL {
+            log.create_topic(&timeframe.live_topic(), options.partitions)?;
+            log.create_topic(&timeframe.final_topic(), options.partitions)?;
+        }
+        let config = StreamsConfig::new("bars", "").exactly_once();
+        let set = |config: StreamsConfig, (name, value): &(String, String)| config.set(name, value);
+        let config = options.properties.iter().fold(config, set);
+        let running = KafkaStreams::embedded(topology, &log, config)?.start();
+        let ticks = Produced::with(SymbolUtf8, TickJson);
+        let finals = Consumed::with(WindowedSerde::of(SymbolUtf8).with_end(), Json);
+        Ok(Self { log, running, clock, ticks, finals })
     }
 
-    /// `false`: the log is a bounded number of records ahead; poll, then try again.
-    pub fn append(&mut self, _symbol: &Symbol, _tick: &Tick) -> Result<bool, BoxError> {
-        match *self {}
+    /// `false`: the log is as far ahead as it may be, or the engine has ended; poll, then try again.
+    pub fn append(&mut self, symbol: &Symbol, tick: &Tick) -> Result<bool, BoxError> {
+        Ok(self.log.try_append(TICKS, &self.ticks, symbol, tick, tick.at)?)
     }
 
-    /// Adds the finals that were committed since the last time. Whether anything is still under way.
-    pub fn poll(&mut self, _closed: &mut Vec<Closed>) -> Result<bool, BoxError> {
-        match *self {}
+    /// Adds the finals that were committed since the last time. Whether the engine still runs.
+    pub fn poll(&mut self, closed: &mut Vec<Closed>) -> Result<bool, BoxError> {
+        let before = closed.len();
+        self.take(closed)?;
+        let most = if closed.len() == before { PAUSE } else { Duration::ZERO };
+        Ok(!self.running.wait_for(most))
     }
 
-    /// No more ticks will come: poll until nothing is under way.
-    pub fn end_of_input(&mut self, _at_end: AtEnd) -> Result<(), BoxError> {
-        match *self {}
+    fn take(&self, closed: &mut Vec<Closed>) -> Result<(), BoxError> {
+        let at = self.clock.now();
+        for timeframe in Timeframe::ALL {
+            let taken = self.log.take_by_partition(&timeframe.final_topic(), &self.finals)?.into_iter();
+            closed.extend(taken.map(|(partition, _, bar)| Closed { timeframe, partition, bar, at }));
+            // Nobody reads the live bars here.
+            self.log.truncate(&timeframe.live_topic())?;
+        }
+        Ok(())
+    }
+
+    /// No more ticks will come: poll until it runs no longer.
+    pub fn end_of_input(&mut self, at_end: AtEnd) {
+        self.log.end_of_input(at_end);
     }
 
     /// Commits, adds the last finals, and stops.
-    pub fn stop(self, _closed: &mut Vec<Closed>) -> Result<Counts, BoxError> {
-        match self {}
+    pub fn stop(self, closed: &mut Vec<Closed>) -> Result<Counts, BoxError> {
+        let Self { log, running, clock, ticks, finals } = self;
+        running.stop();
+        running.wait_for(STOP);
+        let counts = running.counts();
+        let last = Self { log, running, clock, ticks, finals };
+        last.take(closed)?;
+        last.running.close(STOP)?;
+        Ok(Counts { late: counts.late, outside: counts.outside })
     }
 }

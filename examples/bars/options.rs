@@ -6,6 +6,7 @@ use crate::pattern::Pattern;
 use crate::ticks::TickFile;
 use crate::timeframe::{PerTimeframe, Timeframe};
 use crate::topology::Choices;
+use highwater::AtEnd;
 use highwater::time::{Anchor, Calendar, seconds};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -31,12 +32,6 @@ pub struct Options {
 pub enum OnBadLine {
     Fail,
     Skip,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AtEnd {
-    Close,
-    Leave,
 }
 
 /// Where finals go, besides the terminal.

@@ -55,7 +55,7 @@ fn replay(
     let mut run = Run::start(options, InputClock::at(start, Dated::ByMachine), outlet, shutdown)?;
     run.feed(first, &mut input)?;
     if !run.stopped() {
-        run.engine.end_of_input(options.at_end)?;
+        run.engine.end_of_input(options.at_end);
         while run.drain()? && !run.stopped() {}
     }
     run.finish(input.ticks, input.skipped)
@@ -100,7 +100,12 @@ impl<'a> Run<'a> {
         outlet: Outlet,
         shutdown: &'a Shutdown,
     ) -> Result<Self, BoxError> {
-        let topology = topology(&options.market, options.choices)?;
+        let mut choices = options.choices;
+        if options.input.is_some() {
+            // Until its end a file is all the input there is: silence in it says nothing.
+            choices.idle_timeout = None;
+        }
+        let topology = topology(&options.market, choices)?;
         let started = clock.monotonic();
         let engine = Engine::start(topology, Arc::new(clock.clone()), options)?;
         Ok(Self { engine, clock, outlet, options, shutdown, closed: Vec::new(), started })
@@ -138,7 +143,9 @@ impl<'a> Run<'a> {
 
     fn append(&mut self, symbol: &Symbol, tick: &Tick) -> Result<(), BoxError> {
         while !self.engine.append(symbol, tick)? {
-            self.drain()?;
+            if !self.drain()? || self.stopped() {
+                break;
+            }
         }
         Ok(())
     }

@@ -38,8 +38,8 @@ pub fn topology(market: &Market, choices: Choices) -> Result<Topology> {
     let m1 = publish(&m1(&ticks, market, choices.heartbeats), M1);
     let h1 = publish(&roll_up(&m1, M1, H1, market), H1);
     let d1 = publish(&roll_up(&h1, H1, D1, market), D1);
-    publish(&roll_up(&d1, D1, W1, market), W1);
-    publish(&roll_up(&d1, D1, Mo1, market), Mo1);
+    let _ = publish(&roll_up(&d1, D1, W1, market), W1);
+    let _ = publish(&roll_up(&d1, D1, Mo1, market), Mo1);
     builder.build()
 }
 

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::processor::{Raw, RawCodec, ToTable};
 use crate::serdes::{Codec, Key, unknown};
 use crate::state::Table;
-use crate::topology::{Factory, Kind, Port};
+use crate::topology::{Factory, Kind};
 use std::cell::RefCell;
 use std::panic::Location;
 use std::rc::Rc;

@@ -23,8 +23,6 @@ pub(super) struct Written<K, V> {
     pub(super) partitioner: Option<Partitioner<K, V>>,
 }
 
-/// Chooses a record's topic.
-
 /// Whose topic it is.
 pub(super) enum Target<K, V> {
     Named(TopicName),

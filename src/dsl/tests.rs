@@ -34,7 +34,6 @@ impl Task {
             backend: MemoryDisk::default().open(task, &stores).expect("opens"),
             topics: Arc::new(topics.iter().map(|topic| (Arc::from(*topic), 1)).collect()),
             cache_bytes: 1 << 20,
-            now: Timestamp(0),
         };
         let graph = blueprint.instantiate(&env).expect("makes the task");
         let mut task = Self { graph, effects: Effects::default(), handed: Timestamp::MIN };

@@ -334,17 +334,13 @@ impl<K: Clone + Eq + Hash + 'static, A> TableSink<Windowed<K>, A> for FillGaps<K
             if !over && !filler.forgotten {
                 filler.last_record = filler.last_record.max(at);
             }
-            match filler.slot(slot.window) {
-                Some(open) => {
-                    open.real = true;
-                    open.beat.take_if(|_| !keep);
-                    true
-                }
-                None => {
-                    filler.insert(OpenSlot { window: slot.window, real: true, beat: None });
-                    false
-                }
-            }
+            let Some(open) = filler.slot(slot.window) else {
+                filler.insert(OpenSlot { window: slot.window, real: true, beat: None });
+                return false;
+            };
+            open.real = true;
+            open.beat.take_if(|_| !keep);
+            true
         })?;
         self.schedule(cx, &slot.key)?;
         if shown { Ok(()) } else { self.outputs.opened(cx, slot) }

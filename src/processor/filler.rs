@@ -40,9 +40,6 @@ impl<A> Filler<A> {
     pub(crate) fn slot(&mut self, window: Window) -> Option<&mut OpenSlot> {
         self.open.iter_mut().find(|slot| slot.window == window)
     }
-    pub(crate) fn is_open(&self, window: Window) -> bool {
-        self.open.iter().any(|slot| slot.window == window)
-    }
     pub(crate) fn insert(&mut self, slot: OpenSlot) {
         let at = self.open.partition_point(|other| other.window < slot.window);
         self.open.insert(at, slot);

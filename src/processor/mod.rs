@@ -34,12 +34,10 @@ pub use punctuation::{Cancellable, PunctuationType};
 pub use roll_up::Incomplete;
 pub(crate) use roll_up::{Absorb, RollUp, RollUpOutputs, RollUpSpec};
 pub use rolled::Children;
-pub(crate) use rolled::{Rolled, read_varint, write_varint};
+pub(crate) use rolled::Rolled;
 pub(crate) use source::{Chooser, Decoded, Extract, Input, Partitioner, SinkNode, Source, Topics};
 pub(crate) use stateless::{Branches, Pass, Predicate, SkipNulls, Stage, Stateless};
-pub(crate) use suppress::{
-    BufferBound, Buffered, BufferedCodec, SuppressFinal, SuppressTime, SuppressTimeSpec,
-};
+pub(crate) use suppress::{BufferBound, BufferedCodec, SuppressFinal, SuppressTime, SuppressTimeSpec};
 pub(crate) use table::{FilterTable, MapTable, Raw, RawCodec, ToChangelog, ToStream, ToTable};
 pub(crate) use timed::Timed;
 pub(crate) use window_aggregate::{WindowAggregate, WindowAggregateSpec, WindowOutputs};

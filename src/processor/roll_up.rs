@@ -155,7 +155,7 @@ impl<K: Clone + Eq + Hash + 'static, C, A> RollUp<K, C, A> {
     /// An earlier window than the ready one takes its turn away.
     fn opened(&mut self, key: &K, parent: Window) {
         let place = (parent.end, parent.start);
-        let windows = self.by_key.entry_ref(key).or_insert_with(OfKey::new);
+        let windows = self.by_key.entry_ref(key).or_default();
         if let Some((&(end, start), true)) = windows.first_key_value()
             && place < (end, start)
         {
@@ -184,7 +184,7 @@ impl<K: Clone + Eq + Hash + 'static, C, A> RollUp<K, C, A> {
         windows.remove(&(parent.end, parent.start));
         match windows.first_key_value() {
             Some((&(end, start), true)) if was_first => {
-                self.ready.insert(Window::new(start, end), key.clone())
+                self.ready.insert(Window::new(start, end), key.clone());
             }
             Some(_) => {}
             None => drop(self.by_key.remove(key)),
@@ -315,7 +315,7 @@ impl<K: Clone + Eq + Hash + 'static, C, A> Node for RollUp<K, C, A> {
             Ok(())
         })?;
         for (Windowed { key, window }, _) in &open {
-            self.by_key.entry_ref(key).or_insert_with(OfKey::new).insert((window.end, window.start), false);
+            self.by_key.entry_ref(key).or_default().insert((window.end, window.start), false);
         }
         for (Windowed { key, window }, complete) in open {
             if complete {

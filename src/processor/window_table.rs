@@ -28,6 +28,9 @@ impl<K: Eq> Equivalent<Windowed<K>> for WindowedRef<'_, K> {
     }
 }
 
+/// Told of an open window of a restored store, with its raw entry.
+type EachOpen<'a, K> = &'a mut dyn FnMut(&Windowed<K>, &[u8]) -> Result<()>;
+
 /// When windows close and how long their entries stay after that.
 #[derive(Clone, Debug)]
 pub(crate) struct Closing {
@@ -126,11 +129,6 @@ impl<K: Clone + Eq + Hash + 'static, S, A> WindowTable<K, S, A> {
         self.open.pop(self.bound, |k| key_bytes(&**key, k))
     }
 
-    /// The bytes that order keys.
-    pub(crate) fn key_codec(&self) -> &Arc<dyn Codec<K>> {
-        &self.key
-    }
-
     /// A window has closed and its final has left: the entry goes, now or after the retention.
     pub(crate) fn expire(&mut self, window: &Windowed<K>) -> Result<()> {
         if self.closing.retention.is_zero() {
@@ -165,7 +163,7 @@ impl<K: Clone + Eq + Hash + 'static, S, A> WindowTable<K, S, A> {
         &mut self,
         cx: &mut Cx<'_>,
         bound: Timestamp,
-        each: &mut dyn FnMut(&Windowed<K>, &[u8]) -> Result<()>,
+        each: EachOpen<'_, K>,
     ) -> Result<()> {
         self.bound = bound;
         let mut found = Vec::new();

@@ -172,6 +172,7 @@ impl Instance {
     }
 
     /// Of the group, as this member knows it; negative while it is in none.
+    #[cfg(test)]
     pub(crate) fn generation(&self) -> i32 {
         self.consumer.group_metadata().generation
     }

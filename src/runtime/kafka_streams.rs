@@ -5,7 +5,7 @@
 
 use super::embedded::EmbeddedLog;
 use super::instance::{Instance, State, Stepped};
-use super::{Settings, StreamsConfig, Surroundings};
+use super::{Explanation, Settings, StreamsConfig, Surroundings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::processor::Counts;
 use crate::record::{TaskId, TopicPartition};
@@ -102,6 +102,8 @@ pub struct Snapshot {
     pub tasks: Vec<TaskId>,
     /// Where each of their partitions is read next.
     pub positions: BTreeMap<TopicPartition, i64>,
+    /// Why the windows of each task are still open.
+    pub windows: BTreeMap<TaskId, Explanation>,
 }
 
 impl KafkaStreams {
@@ -312,6 +314,7 @@ impl Thread {
             commits: instance.commits(),
             tasks: instance.tasks(),
             positions: instance.positions(),
+            windows: instance.explain().into_iter().collect(),
         };
         drop(told);
         if let (true, Some(listener)) = (old != state, &self.listener) {

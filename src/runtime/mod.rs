@@ -33,16 +33,15 @@ mod writers;
 pub use config::StreamsConfig;
 pub use embedded::EmbeddedLog;
 pub use ending::AtEnd;
-pub(crate) use ending::EndOfInput;
 pub use instance::State;
 pub(crate) use instance::{Instance, Stepped};
 pub use kafka_streams::{KafkaStreams, RunningStreams, Snapshot};
 pub(crate) use moment::Moment;
 pub(crate) use offset_metadata::OffsetMetadata;
 pub use point::CommitPoint;
-pub(crate) use process::{KillHook, Surroundings};
-pub(crate) use settings::{Guarantee, Settings};
+pub(crate) use process::Surroundings;
+pub(crate) use settings::Settings;
+pub use task::{Explanation, Held, Holder};
 pub(crate) use task::{
-    Explanation, FutureSkewPolicy, Held, Holder, InputKind, InputPlan, OnError, Question, Ran, Saved,
-    SavedInput, Task, TaskCheckpoint, TaskPlan, TaskSettings, Wakeup,
+    InputKind, InputPlan, Question, Ran, Saved, SavedInput, Task, TaskCheckpoint, TaskPlan, Wakeup,
 };

@@ -44,11 +44,40 @@ struct Wait {
     until: Option<i64>,
 }
 
+/// The heads by order, the lowest at hand: most tasks have one input.
+#[derive(Debug, Default)]
+struct Heads {
+    lowest: Option<Head>,
+    others: BinaryHeap<Reverse<Head>>,
+}
+
+impl Heads {
+    #[inline]
+    fn push(&mut self, head: Head) {
+        match &mut self.lowest {
+            None => self.lowest = Some(head),
+            Some(lowest) if head < *lowest => self.others.push(Reverse(std::mem::replace(lowest, head))),
+            Some(_) => self.others.push(Reverse(head)),
+        }
+    }
+    #[inline]
+    fn pop(&mut self) -> Option<Head> {
+        let next = if self.others.is_empty() { None } else { self.others.pop().map(|Reverse(head)| head) };
+        std::mem::replace(&mut self.lowest, next)
+    }
+    fn len(&self) -> usize {
+        self.others.len() + usize::from(self.lowest.is_some())
+    }
+    fn is_empty(&self) -> bool {
+        self.lowest.is_none()
+    }
+}
+
 /// The inputs of one task.
 #[derive(Debug)]
 pub(crate) struct PartitionGroup {
     inputs: Vec<Buffer>,
-    heads: BinaryHeap<Reverse<Head>>,
+    heads: Heads,
     /// Inputs whose front may have to be decoded.
     unsettled: Vec<usize>,
     /// `max.task.idle.ms`; `None`: never wait.
@@ -78,7 +107,7 @@ impl PartitionGroup {
         let mut order: Vec<&mut Buffer> = inputs.iter_mut().collect();
         order.sort_by(|a, b| a.metadata.source.cmp(&b.metadata.source));
         order.into_iter().enumerate().for_each(|(rank, buffer)| buffer.rank = rank);
-        Self { inputs, heads: BinaryHeap::new(), unsettled: Vec::new(), max_idle, capacity: capacity.max(1) }
+        Self { inputs, heads: Heads::default(), unsettled: Vec::new(), max_idle, capacity: capacity.max(1) }
     }
 
     /// Whether it is the first by topic and partition.
@@ -153,7 +182,7 @@ impl PartitionGroup {
     pub(crate) fn decoded(&mut self, input: usize, at: Timestamp) {
         if let Some(buffer) = self.inputs.get_mut(input) {
             buffer.head = true;
-            self.heads.push(Reverse(Head { at, rank: buffer.rank, input }));
+            self.heads.push(Head { at, rank: buffer.rank, input });
         }
     }
     /// The front was handled without becoming a head.
@@ -166,7 +195,7 @@ impl PartitionGroup {
     /// The record to process next.
     #[inline]
     pub(crate) fn take(&mut self) -> Option<(Head, LogRecord)> {
-        let Reverse(head) = self.heads.pop()?;
+        let head = self.heads.pop()?;
         let buffer = self.inputs.get_mut(head.input)?;
         let record = buffer.queue.pop_front()?;
         buffer.metadata.offset = record.offset;

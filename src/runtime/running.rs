@@ -85,7 +85,6 @@ impl Running {
             backend: made.backend.clone(),
             topics: process.plan.counts.clone(),
             cache_bytes: cache_share(process),
-            now: step.moment.now,
         };
         let graph = process.blueprint.instantiate(&env)?;
         let plan = task_plan(process, made.id, topics)?;

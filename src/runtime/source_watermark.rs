@@ -110,7 +110,7 @@ impl SourceWatermark {
         let Some(timeout) = self.idle_timeout else { return Held::NoIdleTimeout };
         let until = self.active.plus(timeout);
         if now < until {
-            return Held::Silent { until };
+            return Held::Silent(until);
         }
         match self.answer {
             Some(answer) if position < answer.end => Held::Lagging { position, end: answer.end },
@@ -146,7 +146,7 @@ mod tests {
         source.record(Timestamp(900), Timestamp(1000));
         source.evaluate(7);
         assert_eq!(source.watermark(), Timestamp(900));
-        assert_eq!(source.held(7, Timestamp(1029)), Held::Silent { until: Timestamp(1030) });
+        assert_eq!(source.held(7, Timestamp(1029)), Held::Silent(Timestamp(1030)));
         assert_eq!(source.held(7, Timestamp(5000)), Held::Unanswered);
     }
 

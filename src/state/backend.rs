@@ -24,11 +24,14 @@ pub(crate) struct Entry {
     pub(crate) value: Option<Vec<u8>>,
 }
 
+/// Told of an entry: its key, and its value as it is stored.
+pub(crate) type EachEntry<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Result<()>;
+
 /// The stores of one task as bytes.
 pub(crate) trait Backend {
     fn read(&self, store: usize, key: &[u8]) -> Result<Option<Vec<u8>>>;
     /// Every entry of a store, by key bytes ascending.
-    fn scan(&self, store: usize, each: &mut dyn FnMut(&[u8], &[u8]) -> Result<()>) -> Result<()>;
+    fn scan(&self, store: usize, each: EachEntry<'_>) -> Result<()>;
     /// The last checkpoint written; `None` for a new store.
     fn checkpoint(&self) -> Result<Option<Vec<u8>>>;
     /// All of it or nothing.

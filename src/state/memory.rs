@@ -1,6 +1,6 @@
 //! State in memory that outlives its tasks: the disk of a process that has none, and of the tests.
 
-use super::{Backend, Batch, Disk, SharedBackend};
+use super::{Backend, Batch, Disk, EachEntry, SharedBackend};
 use crate::error::{Error, Result};
 use crate::record::TaskId;
 use std::cell::RefCell;
@@ -51,7 +51,7 @@ impl Backend for MemoryBackend {
         Ok(lock(&self.tables).stores.get(name).and_then(|entries| entries.get(key)).cloned())
     }
 
-    fn scan(&self, store: usize, each: &mut dyn FnMut(&[u8], &[u8]) -> Result<()>) -> Result<()> {
+    fn scan(&self, store: usize, each: EachEntry<'_>) -> Result<()> {
         let name = self.name(store)?;
         let tables = lock(&self.tables);
         let Some(entries) = tables.stores.get(name) else { return Ok(()) };

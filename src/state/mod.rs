@@ -11,13 +11,15 @@ mod store_builder;
 mod table;
 mod window_store;
 
-pub(crate) use backend::{Backend, Batch, Disk, Entry, SharedBackend};
+pub(crate) use backend::{Backend, Batch, Disk, EachEntry, Entry, SharedBackend};
 pub use key_value_store::KeyValueStore;
 pub(crate) use memory::MemoryDisk;
 pub(crate) use store_builder::StoreSite;
-pub(crate) use store_builder::sealed::{Attached, Shared};
+pub(crate) use store_builder::sealed::Attached;
+#[cfg(test)]
+pub(crate) use store_builder::sealed::Shared;
 pub use store_builder::{StateStore, StoreBuilder};
-pub(crate) use table::{Place, Slot, Table};
+pub(crate) use table::{Place, Table};
 pub use window_store::WindowStore;
 
 use crate::error::{Error, Result};

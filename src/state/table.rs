@@ -9,6 +9,9 @@ use std::collections::BTreeMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
+/// Told of an entry of the backend: its key, its timestamp, its raw value.
+pub(crate) type EachTyped<'a, K> = &'a mut dyn FnMut(K, Timestamp, &[u8]) -> Result<()>;
+
 /// One key's entry as it is now.
 pub(crate) struct Slot<V> {
     /// `None`: absent.
@@ -184,7 +187,7 @@ impl<K: Clone + Eq + Hash, V> Table<K, V> {
     }
 
     /// What the backend holds, by key bytes: `(key, timestamp, raw value)`. Changes of this commit interval are not in it.
-    pub(crate) fn scan(&self, each: &mut dyn FnMut(K, Timestamp, &[u8]) -> Result<()>) -> Result<()> {
+    pub(crate) fn scan(&self, each: EachTyped<'_, K>) -> Result<()> {
         self.backend.borrow().scan(self.index, &mut |key, stored| {
             let key = self.key.read(Some(key)).map_err(|e| self.failed("read a key of", e))?;
             let (timestamp, raw) = split_stored(stored)?;

@@ -94,7 +94,8 @@ impl Cluster {
         let Some(instance) = member.instance.take() else { return };
         member.gone += instance.counts();
         if !instance.is_over() {
-            self.dead_until = self.machine() + Timeouts::default().session + 1;
+            // Once for a member, and once more for one that had joined and had no answer yet.
+            self.dead_until = self.machine() + 2 * Timeouts::default().session + 1;
         }
     }
 

@@ -145,14 +145,17 @@ impl TopologyTestDriver {
 
     /// Writes a record, and lets every instance work on it; nothing is committed.
     pub fn pipe_input<K, V>(&mut self, topic: &InputTopic<K, V>, key: K, value: V, at: Timestamp) {
-        self.pipe(topic, InputRecord::new(key, value, at));
+        self.pipe(topic, &InputRecord::new(key, value, at));
     }
     /// As [`pipe_input`](Self::pipe_input), with headers or in a partition of the test's choice.
-    pub fn pipe<K, V>(&mut self, topic: &InputTopic<K, V>, record: InputRecord<K, V>) {
+    ///
+    /// # Panics
+    /// If the topology or the log fails, with the error's text.
+    pub fn pipe<K, V>(&mut self, topic: &InputTopic<K, V>, record: &InputRecord<K, V>) {
         self.try_pipe(topic, record).unwrap_or_else(|error| panic!("{error}"));
     }
     /// As [`pipe`](Self::pipe), giving the error.
-    pub fn try_pipe<K, V>(&mut self, topic: &InputTopic<K, V>, record: InputRecord<K, V>) -> Result<()> {
+    pub fn try_pipe<K, V>(&mut self, topic: &InputTopic<K, V>, record: &InputRecord<K, V>) -> Result<()> {
         if !std::mem::replace(&mut self.clock_is_set, true) {
             self.clock.set(record.at);
         }
@@ -162,7 +165,7 @@ impl TopologyTestDriver {
             return Err(crate::error::Error::new(crate::error::ErrorKind::Topics, text)
                 .help("the topology does not read it; name it with `TopologyTestDriver::topic`"));
         };
-        let mut records = vec![topic.encode(&record, found.partitions)?];
+        let mut records = vec![topic.encode(record, found.partitions)?];
         let appended = cluster.log.append(&mut records);
         appended.map_err(|failure| {
             crate::error::Error::new(crate::error::ErrorKind::Production, failure.message)
@@ -175,6 +178,9 @@ impl TopologyTestDriver {
         self.read_records(topic).into_iter().map(|record| (record.key, record.value)).collect()
     }
     /// What came since the last read.
+    ///
+    /// # Panics
+    /// If the topology or the log fails, with the error's text.
     pub fn read_records<K, V>(&mut self, topic: &OutputTopic<K, V>) -> Vec<OutputRecord<K, V>> {
         self.try_read(topic).unwrap_or_else(|error| panic!("{error}"))
     }
@@ -197,6 +203,9 @@ impl TopologyTestDriver {
 
     /// Time passes, for the application and for the machine: to the next moment at which something is due, where every
     /// instance runs, and so on.
+    ///
+    /// # Panics
+    /// If the topology or the log fails, with the error's text.
     pub fn advance_clock(&mut self, by: Duration) {
         self.try_advance_clock(by).unwrap_or_else(|error| panic!("{error}"));
     }

@@ -5,7 +5,6 @@ use crate::error::Result;
 use crate::processor::{PartitionCounts, TaskGraph};
 use crate::record::TaskId;
 use crate::state::SharedBackend;
-use crate::time::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -132,8 +131,6 @@ pub(crate) struct TaskEnv {
     pub(crate) topics: Arc<PartitionCounts>,
     /// About the bytes of clean entries that each store may keep decoded; 0 turns conflation off everywhere.
     pub(crate) cache_bytes: usize,
-    /// The application's clock at the start.
-    pub(crate) now: Timestamp,
 }
 
 /// A built topology.

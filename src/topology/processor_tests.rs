@@ -129,7 +129,6 @@ fn processors_of_a_task_share_a_store() {
         backend: MemoryDisk::default().open(task, &stores).expect("opens"),
         topics: Arc::new([("out".into(), 1)].into()),
         cache_bytes: 1 << 20,
-        now: Timestamp(0),
     };
     let mut graph = topology.blueprint().instantiate(&env).expect("made");
     assert_eq!((graph.inputs.len(), graph.nodes.len(), graph.stores.len()), (1, 2, 2));

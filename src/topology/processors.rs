@@ -1,9 +1,8 @@
 //! Adds processors of the user's, and their stores, to a graph.
 
 use super::graph::{Graph, Kind, NodeId, NodeSpec, Port, StoreDef, StoreId};
-use super::store_set::{Connection, Opening, StoreHandle, StoreSet};
-use super::wiring::Wiring;
-use crate::error::{Error, Result};
+use super::store_set::{Connection, StoreHandle, StoreSet};
+use crate::error::Error;
 use crate::processor::{FixedKey, FixedKeyProcessor, Processor, ProcessorNode};
 use crate::state::{StateStore, StoreBuilder, StoreSite};
 use std::cell::RefCell;

@@ -36,7 +36,7 @@ fn e2e_flow_live_to_final_cascade_all_levels_passes() {
         run.tick(key, *at, *price, *quantity);
         match n % 300 {
             99 => run.driver.crash_and_restore(n % 2),
-            199 => run.driver.rebalance(&[[0].as_slice(), &[1], &[0, 1]][n / 300 % 3]),
+            199 => run.driver.rebalance([[0].as_slice(), &[1], &[0, 1]][n / 300 % 3]),
             _ => {}
         }
         if n % 20 == 0 {

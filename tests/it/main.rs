@@ -1,6 +1,7 @@
 //! Scenarios on the real engine, the in-memory log and a manual clock.
 
-#![expect(unreachable_pub, reason = "modules of one test binary")]
+#![allow(unreachable_pub, reason = "modules of one test binary")]
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "helpers of tests")]
 
 mod cascade;
 mod duplicates;

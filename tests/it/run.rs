@@ -237,10 +237,12 @@ impl Run {
         Self::of(TopologyTestDriver::new(pipeline.topology()))
     }
 
-    /// Time goes on to this moment, if it is not past.
+    /// Time goes on to this moment, if it is not past. It begins with the first record.
     pub fn until(&mut self, at: Timestamp) {
-        let ahead = at.since(self.driver.now());
-        self.driver.advance_clock(ahead);
+        let now = self.driver.now();
+        if now > Timestamp(0) {
+            self.driver.advance_clock(at.since(now));
+        }
     }
     pub fn tick(&mut self, key: &Key, at: Timestamp, price: i64, quantity: i64) {
         self.driver.pipe_input(&self.ticks, key.clone(), Tick { at, price, quantity }, at);
@@ -337,7 +339,7 @@ pub fn rolled<'a>(
         bars().next().expect("a child").open,
         bars().map(|bar| bar.high).max().expect("a child"),
         bars().map(|bar| bar.low).min().expect("a child"),
-        bars().last().expect("a child").close,
+        bars().next_back().expect("a child").close,
         bars().map(|bar| bar.volume).sum(),
     )
 }

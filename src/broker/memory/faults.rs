@@ -1,5 +1,7 @@
 //! What can be made to go wrong between the clients and the log.
 
+#![cfg_attr(not(test), expect(dead_code, reason = "switched on by tests alone"))]
+
 use super::transactions::Identity;
 use crate::broker::{GroupMetadata, Offsets, Outgoing};
 use std::collections::{BTreeSet, VecDeque};

@@ -134,6 +134,7 @@ impl State {
         }
     }
 
+    #[cfg_attr(not(test), expect(dead_code, reason = "switched on by tests alone"))]
     pub(super) fn compact(&mut self, now: i64) -> usize {
         let compacted =
             self.topics.values_mut().filter_map(|topic| Some((topic.compaction?, &mut topic.partitions)));
@@ -299,6 +300,7 @@ impl State {
     }
 
     /// Lets the oldest late request arrive; `false` if there is none. Nobody hears its answer.
+    #[cfg_attr(not(test), expect(dead_code, reason = "switched on by tests alone"))]
     pub(super) fn land_late_request(&mut self, now: i64) -> bool {
         match self.faults.late.pop_front() {
             None => return false,

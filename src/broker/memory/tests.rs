@@ -4,6 +4,7 @@ use super::*;
 use crate::broker::Client;
 use crate::broker::contract::{Harness, at, contract_suite, values};
 use crate::time::ManualClock;
+use crate::time::Timestamp;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 const TIMEOUTS: Timeouts = Timeouts { session: 1_000, rebalance: 10_000, request: 500, transaction: 2_000 };

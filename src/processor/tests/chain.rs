@@ -3,7 +3,7 @@
 use super::super::*;
 use crate::error::BoxError;
 use crate::serdes::Codec;
-use crate::state::{Batch, Disk, Entry, MemoryDisk, StoreChange, Table, TaskStore};
+use crate::state::{Batch, Disk, Entry, MemoryDisk, StoreChange, Table};
 use crate::time::{NodeTime, TimeWindows, Window, Windowed, Windows, milliseconds as ms};
 use std::time::Duration;
 

@@ -4,44 +4,106 @@ use super::Task;
 use crate::record::{TaskId, TopicPartition};
 use crate::runtime::Moment;
 use crate::time::Timestamp;
+use std::fmt;
 use std::sync::Arc;
 
-/// The time of a task, explained.
+/// The time of a task, explained. Its `Display` is a line for a person.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Explanation {
-    pub(crate) watermark: Timestamp,
+pub struct Explanation {
+    /// What the task's inputs are believed complete up to.
+    pub watermark: Timestamp,
     /// The input with the smallest watermark.
-    pub(crate) holder: Option<Holder>,
-    /// The end of the window that is open longest and whose store it is in.
-    pub(crate) longest_open: Option<(Timestamp, Option<Arc<str>>)>,
-    pub(crate) open_windows: usize,
+    pub holder: Option<Holder>,
+    /// The end of the window that is open longest, and the store it is in.
+    pub longest_open: Option<(Timestamp, Option<Arc<str>>)>,
+    /// How many windows are open.
+    pub open_windows: usize,
 }
 
-/// The input that holds the watermark.
+/// The input that holds a watermark.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Holder {
-    pub(crate) partition: TopicPartition,
-    pub(crate) watermark: Timestamp,
-    pub(crate) why: Held,
+pub struct Holder {
+    /// The partition.
+    pub partition: TopicPartition,
+    /// Its watermark.
+    pub watermark: Timestamp,
+    /// Why it is there, and what will move it.
+    pub why: Held,
 }
 
 /// Why an input's watermark is where it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Held {
-    /// Records are waiting in the task: processing them moves it.
-    Busy { buffered: usize },
+pub enum Held {
+    /// So many records are waiting in the task: processing them moves it.
+    Busy(usize),
     /// It is silent and caught up; the clock moves it.
     Idle,
     /// It has been silent for less than the idle timeout, which ends then (application's clock).
-    Silent { until: Timestamp },
-    /// The log has records that were not read yet: the position and the log end as last heard.
-    Lagging { position: i64, end: i64 },
+    Silent(Timestamp),
+    /// The log has records that were not read yet.
+    Lagging {
+        /// Where the task goes on.
+        position: i64,
+        /// The end of the log as last heard.
+        end: i64,
+    },
     /// Silent for longer than the idle timeout, but no answer says that it is caught up.
     Unanswered,
     /// Silent, and it has no idle timeout: only a record moves it.
     NoIdleTimeout,
-    /// A writer's watermark holds it; `heard`: whether that writer has been heard at all.
-    Writer { task: TaskId, heard: bool },
+    /// The watermark of a task that writes it.
+    Writer {
+        /// The writer.
+        task: TaskId,
+        /// Whether it has been heard at all.
+        heard: bool,
+    },
+}
+
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Busy(records) => write!(f, "{records} records wait in the task; processing them moves it"),
+            Self::Idle => f.write_str("silent and caught up; the clock moves it"),
+            Self::Silent(until) => write!(f, "silent; from {until} on the clock moves it"),
+            Self::Lagging { position, end } => {
+                write!(f, "lagging: at offset {position} of {end}; reading on moves it")
+            }
+            Self::Unanswered => {
+                f.write_str("silent, and the log does not say that it is caught up; its answer moves it")
+            }
+            Self::NoIdleTimeout => f.write_str("silent, without an idle timeout; only a record moves it"),
+            Self::Writer { task, heard: true } => write!(f, "task {task} writes it and is not further"),
+            Self::Writer { task, heard: false } => {
+                write!(f, "task {task} writes it and has not been heard yet")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.longest_open {
+            None => f.write_str("no window is open")?,
+            Some((end, store)) => {
+                write!(f, "{} windows are open, the longest until {end}", self.open_windows)?;
+                store.iter().try_for_each(|store| write!(f, " in `{store}`"))?;
+            }
+        }
+        match &self.holder {
+            None => f.write_str("; nothing is read"),
+            Some(holder) if holder.watermark == Timestamp::MIN => {
+                write!(f, "; {} has no watermark yet: {}", holder.partition, holder.why)
+            }
+            Some(holder) => {
+                write!(
+                    f,
+                    "; {} holds the watermark at {}: {}",
+                    holder.partition, holder.watermark, holder.why
+                )
+            }
+        }
+    }
 }
 
 impl Task {

@@ -62,7 +62,7 @@ impl InputWatermark {
     /// Why it is where it is, given the processed position and what is buffered.
     pub(super) fn held(&self, position: i64, buffered: usize, now: Timestamp) -> Held {
         match self {
-            _ if buffered > 0 => Held::Busy { buffered },
+            _ if buffered > 0 => Held::Busy(buffered),
             Self::Source(source) => source.held(position, now),
             Self::Repartition(writers) => match writers.slowest() {
                 Some((task, heard)) => Held::Writer { task, heard },

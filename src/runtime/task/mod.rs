@@ -21,7 +21,7 @@ mod step;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use explain::{Explanation, Held, Holder};
+pub use explain::{Explanation, Held, Holder};
 pub(crate) use plan::{FutureSkewPolicy, InputKind, InputPlan, OnError, TaskPlan, TaskSettings};
 pub(crate) use saved::{InputCheckpoint, Saved, SavedInput, TaskCheckpoint};
 
@@ -59,7 +59,7 @@ pub(crate) struct Wakeup {
     /// The application's clock: something will be due, or a question that makes it due.
     pub(crate) due: Option<Timestamp>,
     /// The application's clock: the next periodic question of a silent partition, which moves the watermark although
-    /// nothing is due here. It matters where `outputs` carry the watermark on.
+    /// nothing is due here. Only where `outputs` carry the watermark on.
     pub(crate) question: Option<Timestamp>,
     /// The machine's clock: waiting for a partition ends, or a question about it is due (`max.task.idle.ms`).
     pub(crate) machine: Option<i64>,
@@ -101,9 +101,6 @@ pub(crate) struct Task {
 }
 
 impl Task {
-    pub(crate) fn id(&self) -> TaskId {
-        self.id
-    }
     /// Its partitions, in the order by which calls name them.
     pub(crate) fn partitions(&self) -> impl Iterator<Item = &TopicPartition> {
         self.plan.inputs.iter().map(|input| &input.partition)
@@ -134,6 +131,7 @@ impl Task {
         self.effects.counts
     }
     /// What its inputs are believed complete up to.
+    #[cfg(test)]
     pub(crate) fn watermark(&self) -> Timestamp {
         self.watermark
     }

@@ -48,10 +48,11 @@ impl Task {
     pub(crate) fn next_wakeup(&self, moment: Moment) -> Wakeup {
         let wall_clock = self.graph.nodes.iter().map(|node| node.borrow().next_wall_clock()).min();
         let wall_clock = wall_clock.filter(|at| *at < Timestamp::MAX);
+        let due = [wall_clock, self.next_by_clock(moment.now)];
         let waits = [self.group.waits_until(), self.group.next_asks(self.settings.ask_interval)];
         Wakeup {
-            due: [wall_clock, self.next_by_clock(moment.now)].into_iter().flatten().min(),
-            question: self.next_question(),
+            due: due.into_iter().flatten().min().map(|at| at.max(moment.now)),
+            question: self.next_question().map(|at| at.max(moment.now)),
             machine: waits.into_iter().flatten().min().map(|at| at.max(moment.machine)),
             markers: self.next_markers().map(|at| at.max(moment.machine)),
         }
@@ -78,7 +79,11 @@ impl Task {
         latest
     }
 
+    /// What is due here is known; below, whatever the watermark may reach.
     fn next_question(&self) -> Option<Timestamp> {
+        if self.plan.outputs.is_empty() {
+            return None;
+        }
         let alarm = self.effects.alarm;
         let silent = self.watermarks.iter().enumerate().filter(|(at, _)| self.group.buffered(*at) == 0);
         let sources = silent.filter_map(|(_, input)| input.source());

@@ -18,7 +18,11 @@ fn without_an_answer_nothing_closes() {
 
 #[test]
 fn the_clock_closes_a_caught_up_partition_on_time() {
-    let mut running = idle(30).start();
+    let mut setup = idle(30);
+    let due = |running: &Running, now| running.task.next_wakeup(at(now)).due;
+    assert_eq!(setup.start().task.next_wakeup(at(0)).question, None);
+    setup.outputs = vec![("below".into(), 1)];
+    let mut running = setup.start();
     running.feed(&[(0, "a", 1, 3)], 0);
     // The window is due at W = 15: at 45 by the clock, when the partition has been silent for 30.
     let wakeup = running.task.next_wakeup(at(0));
@@ -26,16 +30,16 @@ fn the_clock_closes_a_caught_up_partition_on_time() {
     assert_eq!(running.answer(44, 1), 1);
     running.run(44);
     assert_eq!((running.task.watermark(), running.taken().len()), (Timestamp(14), 0));
-    assert_eq!(running.task.next_wakeup(at(44)).due, Some(Timestamp(45)));
+    assert_eq!(due(&running, 44), Some(Timestamp(45)));
     assert_eq!(running.answer(45, 1), 1, "asked again before the interval, for it makes something due");
     running.run(45);
     assert_eq!(running.taken(), ["M a[0,10)=1"]);
     // The hour is next: at W = 35.
-    assert_eq!(running.task.next_wakeup(at(45)).due, Some(Timestamp(65)));
+    assert_eq!(due(&running, 45), Some(Timestamp(65)));
     running.answer(65, 1);
     running.run(65);
     assert_eq!(running.taken(), ["H a[0,30)=1"]);
-    assert_eq!(running.task.next_wakeup(at(65)).due, None);
+    assert_eq!(due(&running, 65), None);
 }
 
 /// An answer that took its time counts from when it was asked.
@@ -118,8 +122,9 @@ fn a_new_task_starts_with_no_silence() {
     running.feed(&[(0, "a", 1, 3)], 0);
     let offsets = running.commit(20);
     let mut next = setup.start_at(&offsets, 20);
+    next.run(20);
     assert_eq!(next.answer(49, 1), 0, "nothing to ask yet");
-    assert_eq!(next.task.next_wakeup(at(20)).question, Some(Timestamp(50)));
+    assert_eq!(next.task.next_wakeup(at(20)).due, Some(Timestamp(50)));
     next.answer(50, 1);
     next.run(50);
     assert_eq!(next.task.watermark(), Timestamp(20));
@@ -189,5 +194,67 @@ fn punctuators_fire_once_per_advance_and_by_the_clock() {
     running.run(100);
     assert_eq!(running.taken(), ["wall 100"]);
     let wakeup = running.task.next_wakeup(at(100));
-    assert_eq!(wakeup.due, Some(Timestamp(65)), "due, if a question is answered");
+    assert_eq!(wakeup.due, Some(Timestamp(100)), "now, if a question is answered");
+}
+
+/// Two partitions, fed by a seed and then silent; the clock goes by one ms at a time, or to the next moment due.
+fn passed(seed: u64, jumps: bool) -> Vec<(i64, String)> {
+    let setup = Setup {
+        inputs: vec![source("a", 0, Some(30)), source("b", 1, Some(70))],
+        fill: seed.is_multiple_of(2),
+        // Whether a record finds its key forgotten depends on how far the clock had moved the watermark.
+        forget_after: None,
+        ..Setup::default()
+    };
+    let mut chance = Chance(seed);
+    let mut running = setup.start();
+    let mut ends = [0; 2];
+    let mut log = Vec::new();
+    let mut now = 0;
+    for _ in 0..12 {
+        let input = chance.below(2) as usize;
+        let time = (now - chance.below(20) as i64).max(0);
+        let key = ["x", "y", "z"][chance.below(3) as usize];
+        running.task.receive(input, vec![record(ends[input], key, 1, time)], ends[input] + 1);
+        ends[input] += 1;
+        let until = now + chance.below(120) as i64;
+        loop {
+            let due = settled(&mut running, now, ends);
+            log.extend(running.taken().into_iter().map(|line| (now, line)));
+            let next = if jumps { due } else { now + 1 };
+            if next > until {
+                break;
+            }
+            now = next;
+        }
+        now = until;
+    }
+    log
+}
+
+/// Runs and answers questions until the next moment due lies ahead.
+fn settled(running: &mut Running, now: i64, ends: [i64; 2]) -> i64 {
+    loop {
+        running.run(now);
+        for question in running.task.questions(at(now)) {
+            running.task.answered(&question, Timestamp(now), ends[question.input]);
+        }
+        running.run(now);
+        let due = running.task.next_wakeup(at(now)).due.map_or(i64::MAX, Timestamp::as_millis);
+        if due > now {
+            return due;
+        }
+    }
+}
+
+/// The same finals, each at the same time by the clock.
+#[test]
+fn jumping_from_moment_to_moment_misses_nothing() {
+    let mut finals = 0;
+    for seed in 0..60 {
+        let expected = passed(seed, false);
+        assert_eq!(passed(seed, true), expected, "seed {seed}");
+        finals += expected.len();
+    }
+    assert!(finals > 300, "{finals}");
 }

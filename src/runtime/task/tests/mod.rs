@@ -69,6 +69,7 @@ pub(super) struct Setup {
     pub(super) disk: MemoryDisk,
     pub(super) log: Shared<Vec<String>>,
     pub(super) fill: bool,
+    pub(super) forget_after: Option<Duration>,
     pub(super) retention: Duration,
     pub(super) live: bool,
     /// Put before the others.
@@ -85,6 +86,7 @@ impl Default for Setup {
             disk: MemoryDisk::default(),
             log: Shared::default(),
             fill: false,
+            forget_after: Some(ms(200)),
             retention: Duration::ZERO,
             live: false,
             extra: None,
@@ -149,7 +151,7 @@ impl Setup {
         }
         below.push(shared(SuppressFinal(TableOutputs(vec![finals]))));
         let known_store = table(backend, names, 1, (text(), Filler::codec(number())));
-        let filler = shared(filler(known_store.clone(), TableOutputs(below.clone())));
+        let filler = shared(filler(known_store.clone(), self.forget_after, TableOutputs(below.clone())));
         if self.fill {
             below = vec![filler.clone()];
         }
@@ -230,6 +232,7 @@ impl Setup {
 
 fn filler(
     store: Shared<Table<String, Filler<i64>>>,
+    forget_after: Option<Duration>,
     below: TableOutputs<Windowed<String>, i64>,
 ) -> FillGaps<String, i64> {
     let spec = FillGapsSpec {
@@ -239,7 +242,7 @@ fn filler(
         quiet: Arc::new(|last| last % 1000 + 1000),
         every: ms(3),
         jitter: ms(4),
-        forget_after: Some(ms(200)),
+        forget_after,
         key: text(),
         value: number(),
     };
