@@ -58,7 +58,7 @@ pub(crate) struct Running {
     backend: SharedBackend,
     /// `false` under `at_least_once` until the group has a position: nothing is processed before.
     born: bool,
-    has_outputs: bool,
+    pub(crate) has_outputs: bool,
     /// When it wants to be looked at again, as of its last work.
     pub(crate) wakeup: Wakeup,
     /// At the last commit.

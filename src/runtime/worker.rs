@@ -231,7 +231,9 @@ impl Worker {
             if !exactly_once {
                 activity.machine = earlier(activity.machine, wakeup.markers);
             }
-            activity.application = earlier(activity.application, earlier(wakeup.due, wakeup.question));
+            // Where nothing is due, the watermark matters only to the tasks below.
+            let question = wakeup.question.filter(|_| running.has_outputs);
+            activity.application = earlier(activity.application, earlier(wakeup.due, question));
         }
         let waiting: usize = self.running.iter().map(|running| running.task.dirty_bytes()).sum();
         self.commit_due |= waiting > step.process.settings.tasks.uncommitted_max_bytes;
