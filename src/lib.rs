@@ -57,6 +57,7 @@ pub use dsl::{
     Consumed, GapFill, Grouped, KGroupedStream, KStream, KTable, Materialized, Node, Produced, Repartitioned,
     RollUpKStream, Split, StreamsBuilder, Suppressed, TimeWindowedKStream, TopologyBuilder, WindowedKey,
 };
+pub use embedded::Feed;
 pub use error::{BoxError, Error, Result};
 pub use processor::{
     Cancellable, Children, Counts, FixedKeyProcessor, FixedKeyProcessorContext, Incomplete, Processor,

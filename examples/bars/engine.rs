@@ -10,7 +10,8 @@ use crate::topology::TICKS;
 use highwater::serdes::{Json, WindowedSerde};
 use highwater::time::{Clock, Windowed};
 use highwater::{
-    AtEnd, BoxError, Consumed, EmbeddedLog, KafkaStreams, Produced, RunningStreams, StreamsConfig, Topology,
+    AtEnd, BoxError, Consumed, EmbeddedLog, Feed, KafkaStreams, Produced, RunningStreams, StreamsConfig,
+    Topology,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +28,7 @@ pub struct Engine {
     log: EmbeddedLog,
     running: RunningStreams,
     clock: Arc<dyn Clock>,
-    ticks: Produced<Symbol, Tick>,
+    ticks: Feed<Symbol, Tick>,
     finals: Consumed<Windowed<Symbol>, Published>,
 }
 
@@ -36,6 +37,8 @@ pub struct Engine {
 pub struct Counts {
     pub late: u64,
     pub outside: u64,
+    /// Dated so far in the future that they moved no time.
+    pub future: u64,
 }
 
 impl Engine {
@@ -50,18 +53,30 @@ impl Engine {
         let set = |config: StreamsConfig, (name, value): &(String, String)| config.set(name, value);
         let config = options.properties.iter().fold(config, set);
         let running = KafkaStreams::embedded(topology, &log, config)?.start();
-        let ticks = Produced::with(SymbolUtf8, TickJson);
+        let ticks = log.feed(TICKS, Produced::with(SymbolUtf8, TickJson))?;
         let finals = Consumed::with(WindowedSerde::of(SymbolUtf8).with_end(), Json);
         Ok(Self { log, running, clock, ticks, finals })
     }
 
-    /// `false`: the log is as far ahead as it may be, or the engine has ended; poll, then try again.
+    /// Ticks are written in batches. `false`: the log is as far ahead as it may be, or the engine has ended; poll, then
+    /// try again.
     pub fn append(&mut self, symbol: &Symbol, tick: &Tick) -> Result<bool, BoxError> {
-        Ok(self.log.try_append(TICKS, &self.ticks, symbol, tick, tick.at)?)
+        Ok(self.ticks.push(symbol, tick, tick.at)?)
+    }
+
+    /// Writes the ticks that wait for others. `false` as in [`append`](Self::append).
+    pub fn flush(&mut self) -> Result<bool, BoxError> {
+        Ok(self.ticks.flush()?)
     }
 
     /// Adds the finals that were committed since the last time. Whether the engine still runs.
     pub fn poll(&mut self, closed: &mut Vec<Closed>) -> Result<bool, BoxError> {
+        self.take(closed)?;
+        Ok(!self.running.wait_for(Duration::ZERO))
+    }
+
+    /// As [`poll`](Self::poll), and waits a moment where there is none.
+    pub fn wait(&mut self, closed: &mut Vec<Closed>) -> Result<bool, BoxError> {
         let before = closed.len();
         self.take(closed)?;
         let most = if closed.len() == before { PAUSE } else { Duration::ZERO };
@@ -93,6 +108,6 @@ impl Engine {
         let last = Self { log, running, clock, ticks, finals };
         last.take(closed)?;
         last.running.close(STOP)?;
-        Ok(Counts { late: counts.late, outside: counts.outside })
+        Ok(Counts { late: counts.late, outside: counts.outside, future: counts.future })
     }
 }

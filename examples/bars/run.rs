@@ -54,9 +54,10 @@ fn replay(
     let start = first.as_ref().map_or(Timestamp(0), |(_, tick)| tick.at);
     let mut run = Run::start(options, InputClock::at(start, Dated::ByMachine), outlet, shutdown)?;
     run.feed(first, &mut input)?;
+    run.flush()?;
     if !run.stopped() {
         run.engine.end_of_input(options.at_end);
-        while run.drain()? && !run.stopped() {}
+        while run.wait()? && !run.stopped() {}
     }
     run.finish(input.ticks, input.skipped)
 }
@@ -76,6 +77,7 @@ fn simulate(options: &Options, outlet: Outlet, shutdown: &Shutdown) -> Result<En
             run.append(symbol, tick)?;
             ticks += 1;
         }
+        run.flush()?;
         run.wait_until(step.now, &pace)?;
         run.drain()?;
     }
@@ -128,11 +130,12 @@ impl<'a> Run<'a> {
                 self.wait_until(tick.at, pace)?;
             }
             self.clock.reached(tick.at);
-            self.append(&symbol, &tick)?;
+            if !self.append(&symbol, &tick)? || pace.is_some() && !self.flush()? {
+                break;
+            }
             if input.ticks.is_multiple_of(BATCH) || pace.is_some() {
                 self.outlet.progressed(input.position(), input.ticks);
-                self.drain()?;
-                if self.stopped() {
+                if !self.drain()? || self.stopped() {
                     break;
                 }
             }
@@ -141,13 +144,24 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn append(&mut self, symbol: &Symbol, tick: &Tick) -> Result<(), BoxError> {
+    /// `false`: no more ticks are wanted, for the run is to stop or the engine has ended.
+    fn append(&mut self, symbol: &Symbol, tick: &Tick) -> Result<bool, BoxError> {
         while !self.engine.append(symbol, tick)? {
-            if !self.drain()? || self.stopped() {
-                break;
+            if !self.wait()? || self.stopped() {
+                return Ok(false);
             }
         }
-        Ok(())
+        Ok(true)
+    }
+
+    /// As [`append`](Self::append).
+    fn flush(&mut self) -> Result<bool, BoxError> {
+        while !self.engine.flush()? {
+            if !self.wait()? || self.stopped() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Lets the clock run until the input is at `at`; what closes in the meantime is shown.
@@ -164,23 +178,36 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Takes what has closed. Whether anything is still under way.
+    /// Takes what has closed. Whether the engine still runs.
     fn drain(&mut self) -> Result<bool, BoxError> {
-        let under_way = self.engine.poll(&mut self.closed)?;
+        let runs = self.engine.poll(&mut self.closed)?;
+        self.show()?;
+        Ok(runs)
+    }
+
+    /// As [`drain`](Self::drain), after a pause if nothing has closed.
+    fn wait(&mut self) -> Result<bool, BoxError> {
+        let runs = self.engine.wait(&mut self.closed)?;
+        self.show()?;
+        Ok(runs)
+    }
+
+    fn show(&mut self) -> Result<(), BoxError> {
         self.outlet.take(&self.closed)?;
         self.closed.clear();
-        Ok(under_way)
+        Ok(())
     }
 
     fn finish(mut self, ticks: u64, skipped_lines: u64) -> Result<Ended, BoxError> {
         let ended = if self.shutdown.requested() { Ended::Interrupted } else { Ended::Whole };
-        let Counts { late, outside } = self.engine.stop(&mut self.closed)?;
+        let Counts { late, outside, future } = self.engine.stop(&mut self.closed)?;
         self.outlet.take(&self.closed)?;
         let summary = Summary {
             ticks,
             skipped_lines,
             late,
             outside,
+            future,
             bars: self.outlet.bars,
             took: Duration::from_millis((self.clock.monotonic() - self.started).max(0) as u64),
             peak_memory: peak_memory(),

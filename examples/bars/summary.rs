@@ -11,6 +11,8 @@ pub struct Summary {
     pub late: u64,
     /// Ticks outside every session.
     pub outside: u64,
+    /// Ticks dated so far in the future that they moved no time.
+    pub future: u64,
     pub bars: PerTimeframe<u64>,
     pub took: Duration,
     /// In KiB, where the system tells.
@@ -24,6 +26,7 @@ impl fmt::Display for Summary {
         writeln!(f, "{:<20}{}", "bad lines skipped", grouped(self.skipped_lines))?;
         writeln!(f, "{:<20}{}", "late", grouped(self.late))?;
         writeln!(f, "{:<20}{}", "outside the session", grouped(self.outside))?;
+        writeln!(f, "{:<20}{}", "too far ahead", grouped(self.future))?;
         let bars: Vec<_> =
             Timeframe::ALL.iter().map(|tf| format!("{tf} {}", grouped(self.bars[*tf]))).collect();
         writeln!(f, "{:<20}{}", "final bars", bars.join("  "))?;
@@ -86,13 +89,14 @@ mod tests {
             skipped_lines: 2,
             late: 3,
             outside: 4,
+            future: 5,
             bars: PerTimeframe::of(|timeframe| timeframe as u64),
             took: Duration::from_millis(2_000),
             peak_memory: Some(2_048),
         };
         assert_eq!(
             summary.to_string(),
-            "ticks read          1,144,807\nbad lines skipped   2\nlate                3\noutside the session 4\n\
+            "ticks read          1,144,807\nbad lines skipped   2\nlate                3\noutside the session 4\ntoo far ahead       5\n\
              final bars          M1 0  H1 1  D1 2  W1 3  Mo1 4\ntime                2.00 s\nrecords per second  572,403\n\
              peak memory         2.0 MiB"
         );

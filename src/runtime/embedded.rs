@@ -9,6 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::record::TopicPartition;
 use crate::time::{Clock, SystemClock};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -184,6 +185,42 @@ impl EmbeddedLog {
         }
         self.write(record)?;
         Ok(true)
+    }
+
+    /// Writes records of one topic from the front on, as far as there is room, and takes them out; whether that was all.
+    /// In a feed that is as many records ahead as it may be, the rest waits behind the one that has no room.
+    pub(crate) fn try_write_all(&self, records: &mut Vec<Outgoing>) -> Result<bool> {
+        let fitting = self.fitting(records)?;
+        if fitting < records.len() {
+            self.0.full.fetch_add(1, Ordering::SeqCst);
+        }
+        let mut batch: Vec<Outgoing> = records.drain(..fitting).collect();
+        let written = self.0.log.append(&mut batch);
+        if let (Err(failure), Some(refused)) = (written, batch.first()) {
+            return Err(broker_error(&format!("write to {}", refused.target), &failure));
+        }
+        self.notify();
+        Ok(records.is_empty())
+    }
+
+    fn fitting(&self, records: &[Outgoing]) -> Result<usize> {
+        let Some(most) =
+            records.first().and_then(|first| lock(&self.0.feeds).get(&*first.target.topic).copied())
+        else {
+            return Ok(records.len());
+        };
+        let mut room = BTreeMap::new();
+        for (at, Outgoing { target, .. }) in records.iter().enumerate() {
+            if let Entry::Vacant(unknown) = room.entry(target.partition) {
+                let (start, end) = self.bounds(target, Isolation::ReadUncommitted)?;
+                unknown.insert(most.saturating_sub((end - start).unsigned_abs()));
+            }
+            match room.get_mut(&target.partition) {
+                Some(left) if *left > 0 => *left -= 1,
+                _ => return Ok(at),
+            }
+        }
+        Ok(records.len())
     }
 
     /// Waits until there is room.

@@ -1,0 +1,9 @@
+//! The bars example as a program: its options, files, exit codes, and what it says when something is wrong.
+#![expect(unreachable_pub, reason = "modules of one test binary")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
+
+mod bad_input;
+mod ends;
+mod program;
+mod published;
+mod replay;
