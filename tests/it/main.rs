@@ -8,6 +8,7 @@ mod end_to_end;
 mod finalisation;
 mod heartbeat;
 mod pods;
+mod property;
 mod rounding;
 mod run;
 mod session;
