@@ -186,9 +186,8 @@ impl TopologyTestDriver {
         let encode = |record| topic.encode(&record, found.partitions);
         let mut records = records.map(encode).collect::<Result<Vec<_>>>()?;
         let appended = cluster.log.append(&mut records);
-        appended.map_err(|failure| {
-            crate::error::Error::new(crate::error::ErrorKind::Production, failure.message)
-        })
+        appended
+            .map_err(|failure| crate::error::Error::new(crate::error::ErrorKind::Production, failure.message))
     }
 
     /// What came since the last read, as keys and values, by partition and then in order.

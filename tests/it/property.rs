@@ -38,6 +38,9 @@ fn each_seed(test: &str, mut run: impl FnMut(u64)) {
 fn run(seed: u64, exactly_once: bool) -> BTreeSet<CommitPoint> {
     let mut chance = Chance::new(2 * seed + u64::from(exactly_once));
     let case = Case::draw(&mut chance, exactly_once);
+    if number("HIGHWATER_SEED").is_some() {
+        eprintln!("{case:?}");
+    }
     let mut world = World::new(case);
     world.run(&mut chance);
     fold::check(&world);

@@ -89,6 +89,7 @@ impl Case {
         let size = one_of(chance, &[1_000, 5_000, 10_000]);
         let fill = chance.below(3) == 0;
         let hopping = !fill && chance.below(3) == 0;
+        let longest = if exactly_once { "5000" } else { "30000" };
         Self {
             exactly_once,
             class,
@@ -104,7 +105,7 @@ impl Case {
             fill,
             every: one_of(chance, &[0, size / 3, size * 2]),
             properties: vec![
-                ("commit.interval.ms", one_of(chance, &["0", "100", "100", "1000", "30000"])),
+                ("commit.interval.ms", one_of(chance, &["0", "100", "100", "1000", longest])),
                 ("highwater.advance.batch", one_of(chance, &["1", "3", "1000"])),
                 ("highwater.process.batch", one_of(chance, &["1", "7", "1000"])),
                 ("highwater.restore.batch", one_of(chance, &["1", "5", "10000"])),
@@ -189,7 +190,11 @@ pub fn slot<V: DefaultSerde>() -> Produced<Windowed<String>, V> {
     Produced::with(WindowedSerde::of(Utf8).with_end(), V::Serde::default())
 }
 
-fn publish(table: &KTable<Windowed<String>, Held>, live: &str, last: &str) -> KStream<Windowed<String>, Held> {
+fn publish(
+    table: &KTable<Windowed<String>, Held>,
+    live: &str,
+    last: &str,
+) -> KStream<Windowed<String>, Held> {
     table.to_stream().to(live, slot());
     let finals = table.suppress(Suppressed::until_window_closes()).to_stream();
     finals.to(last, slot());

@@ -115,9 +115,10 @@ fn content(case: &Case, ticks: &[Tick], seen: &Seen, finals: &BTreeMap<Slot, Hel
                 assert_eq!(real.values().map(Vec::len).sum::<usize>(), accepted.len(), "counted once");
             }
             // Under at least once every final counts, not the last only: its repeat may have found a record late.
-            let all = seen.finals.iter().flat_map(|read| {
-                read.value.ids.iter().map(|id| (slot(&read.key), *id)).collect::<Vec<_>>()
-            });
+            let all = seen
+                .finals
+                .iter()
+                .flat_map(|read| read.value.ids.iter().map(|id| (slot(&read.key), *id)).collect::<Vec<_>>());
             let found: Late = all.chain(late).collect();
             assert_eq!(found, pairs(&expected), "each tick is in its windows or late");
         }

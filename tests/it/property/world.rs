@@ -1,6 +1,6 @@
 //! A case as it runs: ticks, and everything that happens to the instances and to the log meanwhile.
 
-use super::case::{Case, Class, Held, START, slot};
+use super::case::{Case, Class, Held, START};
 use crate::run::Chance;
 use highwater::serdes::{Utf8, WindowedSerde};
 use highwater::testing::{CommitPoint, InputRecord, InputTopic, OutputRecord, TopologyTestDriver};
@@ -160,7 +160,8 @@ impl World {
         self.note_kill();
         let everyone: Vec<usize> = (0..self.case.instances).collect();
         self.driver.rebalance(&everyone);
-        for _ in 0..2 {
+        // A kill that is still to come restarts the count of the silence.
+        for _ in 0..3 {
             self.driver.advance_clock(self.case.drain());
             if self.case.class == Class::Ordered {
                 let at = self.driver.now();
