@@ -12,4 +12,5 @@ mod property;
 mod rounding;
 mod run;
 mod session;
+mod ticks;
 mod watermark;
