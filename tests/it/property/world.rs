@@ -35,7 +35,7 @@ pub struct World {
     pub seen: Seen,
     /// Points at which an instance was killed.
     pub killed: BTreeSet<CommitPoint>,
-    input: InputTopic<String, u64>,
+    pub input: InputTopic<String, u64>,
     ordered: Option<CommitPoint>,
     next_id: u64,
 }
@@ -76,6 +76,10 @@ impl World {
     }
 
     fn record(&mut self, chance: &mut Chance) -> InputRecord<String, u64> {
+        let now = self.driver.now();
+        self.record_at(chance, now)
+    }
+    pub fn record_at(&mut self, chance: &mut Chance, now: Timestamp) -> InputRecord<String, u64> {
         let id = self.next_id;
         self.next_id += 1;
         let age = match chance.below(4) {
@@ -83,7 +87,7 @@ impl World {
             1 => self.case.oldest(),
             _ => chance.below(self.case.oldest() as u64 + 1) as i64,
         };
-        let at = Timestamp(self.driver.now().0 - age);
+        let at = Timestamp(now.0 - age);
         self.ticks.push(Tick { id, at: at.0 });
         let record = InputRecord::new(self.case.key_of(id), id, at);
         if !self.case.repartition {
