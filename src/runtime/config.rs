@@ -106,6 +106,7 @@ impl StreamsConfig {
         } else if let Some(bad) = self.value("application.id").and_then(|id| unfit_for_a_topic(&id)) {
             mistakes.push(bad);
         }
+        mistakes.extend(self.transactions_too_long());
         if mistakes.is_empty() {
             return Ok(());
         }
@@ -123,6 +124,17 @@ impl StreamsConfig {
     }
 
     /// The checked properties as types.
+    /// A transaction would time out before its commit is due: each would be given up, and nothing would come out.
+    fn transactions_too_long(&self) -> Option<String> {
+        let ms = |property| self.value(property)?.trim().parse::<u64>().ok();
+        let (interval, timeout) = (ms("commit.interval.ms")?, ms("transaction.timeout.ms")?);
+        (self.is_exactly_once() && interval >= timeout).then(|| {
+            format!(
+                "`commit.interval.ms` is `{interval}` and `transaction.timeout.ms` is `{timeout}`; under \
+                 exactly_once_v2 a commit has to be due before its transaction times out"
+            )
+        })
+    }
     pub(crate) fn settings(&self) -> Result<Settings> {
         self.check()?;
         Settings::of(self)
@@ -269,6 +281,18 @@ mod tests {
             "`num.stream.threads` is `none` (program); it has to be a whole number from 1 to 1024"
         ));
         assert!(text.contains("`default.key.serde` (program): serdes are part of the program"));
+    }
+
+    #[test]
+    fn a_commit_is_due_before_its_transaction_times_out() {
+        let config = StreamsConfig::new("app", "").set("commit.interval.ms", "10000");
+        assert!(config.check().is_ok(), "there are no transactions");
+        let text = config.clone().exactly_once().check().expect_err("a mistake").to_string();
+        assert!(
+            text.contains("`commit.interval.ms` is `10000` and `transaction.timeout.ms` is `10000`"),
+            "{text}"
+        );
+        assert!(config.exactly_once().set("transaction.timeout.ms", "10001").check().is_ok());
     }
 
     #[test]

@@ -156,8 +156,33 @@ impl TopologyTestDriver {
     }
     /// As [`pipe`](Self::pipe), giving the error.
     pub fn try_pipe<K, V>(&mut self, topic: &InputTopic<K, V>, record: &InputRecord<K, V>) -> Result<()> {
-        if !std::mem::replace(&mut self.clock_is_set, true) {
-            self.clock.set(record.at);
+        self.append(topic, [record])?;
+        self.cluster()?.run()
+    }
+    /// Writes records in this order, and lets every instance work on them when all of them are there.
+    ///
+    /// # Panics
+    /// If the topology or the log fails, with the error's text.
+    pub fn pipe_all<K, V>(
+        &mut self,
+        topic: &InputTopic<K, V>,
+        records: impl IntoIterator<Item = InputRecord<K, V>>,
+    ) {
+        let records: Vec<_> = records.into_iter().collect();
+        let appended = self.append(topic, &records);
+        appended.and_then(|()| self.cluster()?.run()).unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    fn append<'a, K: 'a, V: 'a>(
+        &mut self,
+        topic: &InputTopic<K, V>,
+        records: impl IntoIterator<Item = &'a InputRecord<K, V>>,
+    ) -> Result<()> {
+        let mut records = records.into_iter().peekable();
+        if let Some(first) = records.peek()
+            && !std::mem::replace(&mut self.clock_is_set, true)
+        {
+            self.clock.set(first.at);
         }
         let cluster = self.cluster()?;
         let Some(found) = cluster.log.topics().remove(&*topic.name) else {
@@ -165,12 +190,11 @@ impl TopologyTestDriver {
             return Err(crate::error::Error::new(crate::error::ErrorKind::Topics, text)
                 .help("the topology does not read it; name it with `TopologyTestDriver::topic`"));
         };
-        let mut records = vec![topic.encode(record, found.partitions)?];
+        let encode = |record| topic.encode(record, found.partitions);
+        let mut records = records.map(encode).collect::<Result<Vec<_>>>()?;
         let appended = cluster.log.append(&mut records);
-        appended.map_err(|failure| {
-            crate::error::Error::new(crate::error::ErrorKind::Production, failure.message)
-        })?;
-        cluster.run()
+        appended
+            .map_err(|failure| crate::error::Error::new(crate::error::ErrorKind::Production, failure.message))
     }
 
     /// What came since the last read, as keys and values, by partition and then in order.
@@ -247,11 +271,23 @@ impl TopologyTestDriver {
     }
     /// The log answers nothing for so long, while both clocks go on.
     pub fn outage(&mut self, time: Duration) {
+        self.begin_outage();
+        self.advance_clock(time);
+        self.end_outage();
+    }
+    /// From now on the log answers nothing. What the test writes is in it all the same; nothing can be read before
+    /// [`end_outage`](Self::end_outage).
+    pub fn begin_outage(&mut self) {
         self.run(|cluster| {
             cluster.log.outage(true);
-            let passed = cluster.pass(time);
+            Ok(())
+        });
+    }
+    /// The log answers again, from the next call on.
+    pub fn end_outage(&mut self) {
+        self.run(|cluster| {
             cluster.log.outage(false);
-            passed
+            Ok(())
         });
     }
     /// The disk of an instance is empty when it starts again.

@@ -1,7 +1,7 @@
 //! What the scenarios share: a pipeline of bars over opaque keys, and a driver around it.
 
-use highwater::serdes::{Json, WindowedSerde};
-use highwater::testing::{InputTopic, OutputRecord, OutputTopic, TopologyTestDriver};
+use highwater::serdes::{Bytes, Json, WindowedSerde};
+use highwater::testing::{InputRecord, InputTopic, OutputRecord, OutputTopic, TopologyTestDriver};
 use highwater::time::{Calendar, Slots, Timestamp, days, minutes, seconds};
 use highwater::{
     Children, Consumed, DefaultSerde, GapFill, Incomplete, KStream, KTable, Materialized, Produced,
@@ -247,6 +247,14 @@ impl Run {
     pub fn tick(&mut self, key: &Key, at: Timestamp, price: i64, quantity: i64) {
         self.driver.pipe_input(&self.ticks, key.clone(), Tick { at, price, quantity }, at);
     }
+    /// Ticks into partitions of the test's choice, worked on when all of them are there.
+    pub fn ticks_at(&mut self, ticks: impl Iterator<Item = (Key, Tick, u32)>) {
+        let record = |(key, tick, partition): (Key, Tick, u32)| {
+            let at = tick.at;
+            InputRecord::new(key, tick, at).partition(partition)
+        };
+        self.driver.pipe_all(&self.ticks, ticks.map(record));
+    }
     pub fn child(&mut self, child: &Windowed<Key>, bar: &Bar, at: Timestamp) {
         self.driver.pipe_input(&self.children, child.clone(), bar.clone(), at);
     }
@@ -261,6 +269,12 @@ impl Run {
     }
     pub fn finals(&mut self, timeframe: Timeframe) -> Vec<Read> {
         self.read(&name("final", timeframe))
+    }
+    /// The finals as bytes.
+    pub fn final_bytes(&mut self, timeframe: Timeframe) -> Vec<(Vec<u8>, Vec<u8>, Timestamp)> {
+        let topic = self.driver.output_topic(&name("final", timeframe), Consumed::with(Bytes, Bytes));
+        let records: Vec<OutputRecord<Vec<u8>, Vec<u8>>> = self.driver.read_records(&topic);
+        records.into_iter().map(|read| (read.key, read.value, read.timestamp)).collect()
     }
     pub fn late(&mut self) -> Vec<OutputRecord<Windowed<Key>, Tick>> {
         self.read("late")
