@@ -1,7 +1,7 @@
 //! Scenarios on the real engine, the in-memory log and a manual clock.
 
 #![allow(unreachable_pub, reason = "modules of one test binary")]
-#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "helpers of tests")]
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::print_stderr, reason = "helpers of tests")]
 
 mod cascade;
 mod duplicates;

@@ -92,7 +92,7 @@ impl World {
         }
     }
     fn clock_tick(&mut self, at: Timestamp) {
-        self.driver.pipe(&self.input, InputRecord::new("clock".to_owned(), 0, at));
+        self.driver.pipe(&self.input, &InputRecord::new("clock".to_owned(), 0, at));
     }
 }
 

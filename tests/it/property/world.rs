@@ -171,7 +171,7 @@ impl World {
                 let at = self.driver.now();
                 let record = InputRecord::new("clock".to_owned(), 0, at);
                 self.ticks.push(Tick { id: 0, at: at.0 });
-                self.driver.pipe(&self.input, record);
+                self.driver.pipe(&self.input, &record);
             }
             self.driver.commit();
             self.read();
