@@ -116,7 +116,7 @@ fn chain(ticks: &KStream<u64, Tick>) -> KStream<u64, Tick> {
 
 fn ticks(topic: &InputTopic<u64, Tick>, from: i64, every: i64) -> Records {
     let tick = |n: usize| {
-        let tick = Tick { price: 100.0 + (n % 17) as f64, quantity: 1.0 };
+        let tick = Tick { price: 100.0 + f64::from(n as u32 % 17), quantity: 1.0 };
         (n as u64 % KEYS, tick, Timestamp(from + n as i64 * every))
     };
     Records::of(topic, (0..RECORDS).map(tick)).expect("serializes")

@@ -119,7 +119,9 @@ pub fn ticks(minutes: i64) -> String {
     }
     ticks.sort();
     let mut text = HEADER.to_owned();
-    ticks.iter().for_each(|(_, line)| writeln!(text, "{line}").unwrap());
+    for (_, line) in &ticks {
+        writeln!(text, "{line}").unwrap();
+    }
     text
 }
 

@@ -96,7 +96,8 @@ fn quiet_minutes_have_bars_unless_they_are_not_wanted() {
 #[test]
 fn the_end_of_the_input_closes_what_is_open_or_leaves_it() {
     let folder = Folder::new();
-    let lines: String = (0..10).map(|minute| format!("A,{},1,1\n", MONDAY + minute * 60_000)).collect();
+    let lines: Vec<_> = (0..10).map(|minute| format!("A,{},1,1\n", MONDAY + minute * 60_000)).collect();
+    let lines = lines.concat();
     let input = folder.write("ticks.csv", &format!("{HEADER}{lines}"));
     let counts = |more: &[&str]| {
         let out = folder.path("out");

@@ -195,7 +195,9 @@ fn through_kills(ticks: &[Given], exactly_once: bool) -> Run {
     for (n, ticks) in ticks.chunks(chunk).enumerate() {
         if n % 10 == 5 && ordered.is_none() {
             ordered = points.pop();
-            ordered.into_iter().for_each(|point| run.driver.kill_at(point));
+            if let Some(point) = ordered {
+                run.driver.kill_at(point);
+            }
         }
         if ordered == Some(CommitPoint::S9) {
             // So long that the group goes on without its members.
@@ -290,8 +292,11 @@ fn fx_ticks_are_the_folds_under_at_least_once() {
 /// All of them.
 const MOST: usize = usize::MAX;
 
+/// A record as its reader has it.
+type Raw = (Vec<u8>, Vec<u8>, Timestamp);
+
 /// What a reader has of all finals, sorted: keys and values as bytes, and timestamps.
-fn bytes(ticks: &[Given], partitions: u32, crash: bool) -> Vec<Vec<(Vec<u8>, Vec<u8>, Timestamp)>> {
+fn bytes(ticks: &[Given], partitions: u32, crash: bool) -> Vec<Vec<Raw>> {
     let mut run = Run::of(driver(partitions, true));
     let half = ticks.len() / 2;
     for (n, chunk) in ticks.chunks(ticks.len().div_ceil(20)).enumerate() {

@@ -59,6 +59,7 @@ pub enum Class {
     Free,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "what a seed chooses")]
 #[derive(Clone, Debug)]
 pub struct Case {
     pub exactly_once: bool,

@@ -33,7 +33,9 @@ fn fold(case: &Case, ticks: &[Tick]) -> (BTreeMap<Slot, Vec<u64>>, Late) {
             start -= case.advance;
         }
     }
-    windows.values_mut().for_each(|ids| ids.sort_unstable());
+    for ids in windows.values_mut() {
+        ids.sort_unstable();
+    }
     (windows, late)
 }
 

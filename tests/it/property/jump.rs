@@ -68,11 +68,11 @@ fn by_silence(seed: u64, jumps: bool) -> (Seen, i64) {
     // No ticks later: how far the watermark has come when they arrive depends on when the log was asked for its end.
     world.ticks_at(&mut chance, START);
     world.driver.commit();
-    for _ in 0..1 + chance.below(3) {
+    for _ in 0..=chance.below(3) {
         if jumps {
-            world.driver.outage(long)
+            world.driver.outage(long);
         } else {
-            world.driver.advance_clock(long)
+            world.driver.advance_clock(long);
         }
         world.driver.commit();
     }
@@ -87,7 +87,7 @@ impl World {
     /// Some ticks around a moment, in two batches.
     fn ticks_at(&mut self, chance: &mut Chance, now: Timestamp) {
         for _ in 0..2 {
-            let records: Vec<_> = (0..1 + chance.below(5)).map(|_| self.record_at(chance, now)).collect();
+            let records: Vec<_> = (0..=chance.below(5)).map(|_| self.record_at(chance, now)).collect();
             self.driver.pipe_all(&self.input, records);
         }
     }
