@@ -93,9 +93,9 @@ impl EmbeddedLog {
     ) -> Result<Outgoing> {
         let key = write(&*produced.key, key).map_err(|error| unwritable("key", topic, error))?;
         let value = write(&*produced.value, value).map_err(|error| unwritable("value", topic, error))?;
-        let partitions = self.partition_count(topic)?;
+        let (name, partitions) = self.topic(topic)?;
         let chosen = |key: &Bytes| partition_for(produced.key.partition_key(key), partitions);
-        let target = TopicPartition::new(topic, key.as_ref().map_or(0, chosen));
+        let target = TopicPartition::new(name, key.as_ref().map_or(0, chosen));
         Ok(Outgoing { target, timestamp: at, key, value, headers: Headers::new() })
     }
 }
