@@ -70,9 +70,9 @@ impl EmbeddedLog {
     /// # Errors
     /// If the topic is not there.
     pub fn feed<K: 'static, V: 'static>(&self, topic: &str, produced: Produced<K, V>) -> Result<Feed<K, V>> {
-        let partitions = self.partition_count(topic)?;
+        let (topic, partitions) = self.topic(topic)?;
         let (waiting, scratch) = (Vec::new(), Vec::new());
-        Ok(Feed { log: self.clone(), topic: topic.into(), partitions, produced, waiting, scratch })
+        Ok(Feed { log: self.clone(), topic, partitions, produced, waiting, scratch })
     }
 
     /// Writes a record; in a feed that is as far ahead as it may be, waits until a commit makes room. The partition is
@@ -157,8 +157,8 @@ impl EmbeddedLog {
         value: &V,
         at: Timestamp,
     ) -> Result<Outgoing> {
-        let partitions = self.partition_count(topic)?;
-        encode(&topic.into(), partitions, produced, (key, value, at), &mut Vec::new())
+        let (name, partitions) = self.topic(topic)?;
+        encode(&name, partitions, produced, (key, value, at), &mut Vec::new())
     }
 }
 

@@ -39,10 +39,12 @@ struct Inner {
     instances: AtomicU64,
 }
 
-/// Wakes whoever waits for something to happen on the log.
-#[derive(Default)]
+/// Wakes whoever waits for something to happen on the log. A writer whom nobody waits for pays an increment.
 struct Signal {
-    count: Mutex<u64>,
+    count: AtomicU64,
+    /// The count at which a sleeper wants to be woken.
+    wanted: AtomicU64,
+    sleep: Mutex<()>,
     changed: Condvar,
 }
 
@@ -72,7 +74,7 @@ impl EmbeddedLog {
             clock,
             end: EndOfInput::default(),
             feeds: Mutex::default(),
-            signal: Signal::default(),
+            signal: Signal::new(),
             full: AtomicU64::new(0),
             instances: AtomicU64::new(0),
         }))
@@ -148,15 +150,15 @@ impl EmbeddedLog {
         self.0.clock.clone()
     }
 
-    /// How many partitions a topic has.
-    pub(crate) fn partition_count(&self, topic: &str) -> Result<u32> {
+    /// The shared name of a topic, and how many partitions it has.
+    pub(crate) fn topic(&self, topic: &str) -> Result<(Arc<str>, u32)> {
         let missing = || Error::new(ErrorKind::Topics, format!("topic `{topic}` does not exist"));
-        self.0.log.partition_count(topic).ok_or_else(missing)
+        self.0.log.topic(topic).ok_or_else(missing)
     }
 
     fn partitions(&self, topic: &str) -> Result<Vec<TopicPartition>> {
-        let count = self.partition_count(topic)?;
-        Ok((0..count).map(|partition| TopicPartition::new(topic, partition)).collect())
+        let (name, count) = self.topic(topic)?;
+        Ok((0..count).map(|partition| TopicPartition::new(name.clone(), partition)).collect())
     }
 
     /// Committed records from a position on.
@@ -175,16 +177,14 @@ impl EmbeddedLog {
     /// `false`: its partition is as many records ahead as it may be; nothing was written.
     pub(crate) fn try_write(&self, record: Outgoing) -> Result<bool> {
         let most = lock(&self.0.feeds).get(&*record.target.topic).copied();
-        if let Some(most) = most {
-            let (start, end) = self.bounds(&record.target, Isolation::ReadUncommitted)?;
-            if (end - start).unsigned_abs() >= most {
-                self.0.full.fetch_add(1, Ordering::SeqCst);
-                self.notify();
-                return Ok(false);
-            }
+        let target = record.target.clone();
+        let written = self.0.log.append_one(record, most);
+        let written = written.map_err(|failure| broker_error(&format!("write to {target}"), &failure))?;
+        if !written {
+            self.0.full.fetch_add(1, Ordering::SeqCst);
         }
-        self.write(record)?;
-        Ok(true)
+        self.notify();
+        Ok(written)
     }
 
     /// Writes records of one topic from the front on, as far as there is room, and takes them out; whether that was all.
@@ -235,14 +235,6 @@ impl EmbeddedLog {
         }
     }
 
-    fn write(&self, record: Outgoing) -> Result<()> {
-        let target = record.target.clone();
-        let written = self.0.log.append(&mut vec![record]);
-        written.map_err(|failure| broker_error(&format!("write to {target}"), &failure))?;
-        self.notify();
-        Ok(())
-    }
-
     /// Committed records by partition and offset.
     pub(crate) fn read_bytes(&self, topic: &str) -> Result<Vec<(u32, LogRecord)>> {
         self.partitions(topic)?;
@@ -277,19 +269,46 @@ impl EmbeddedLog {
 
     /// Something happened; returns the number of it.
     pub(super) fn notify(&self) -> u64 {
-        let mut count = lock(&self.0.signal.count);
-        *count += 1;
-        self.0.signal.changed.notify_all();
-        *count
+        self.0.signal.notify()
     }
     pub(super) fn signals(&self) -> u64 {
-        *lock(&self.0.signal.count)
+        self.0.signal.count.load(Ordering::SeqCst)
     }
-    /// Until more than `seen` things have happened, or the time is over.
+    /// Until more than `seen` things have happened, or the time is over, or earlier.
     pub(super) fn wait(&self, seen: u64, most: Duration) {
-        let count = lock(&self.0.signal.count);
-        let waited = self.0.signal.changed.wait_timeout_while(count, most, |count| *count <= seen);
-        drop(waited.unwrap_or_else(PoisonError::into_inner));
+        self.0.signal.wait(seen, most);
+    }
+}
+
+impl Signal {
+    fn new() -> Self {
+        let (count, wanted) = (AtomicU64::new(0), AtomicU64::new(u64::MAX));
+        Self { count, wanted, sleep: Mutex::default(), changed: Condvar::new() }
+    }
+
+    fn notify(&self) -> u64 {
+        let count = self.count.fetch_add(1, Ordering::SeqCst) + 1;
+        if count >= self.wanted.load(Ordering::SeqCst) {
+            self.wake();
+        }
+        count
+    }
+
+    /// All of them: they say again what they wait for.
+    fn wake(&self) {
+        let asleep = lock(&self.sleep);
+        self.wanted.store(u64::MAX, Ordering::SeqCst);
+        drop(asleep);
+        self.changed.notify_all();
+    }
+
+    /// The count is looked at after it was said what is wanted, so no wake-up falls in between.
+    fn wait(&self, seen: u64, most: Duration) {
+        let asleep = lock(&self.sleep);
+        self.wanted.fetch_min(seen.saturating_add(1), Ordering::SeqCst);
+        if self.count.load(Ordering::SeqCst) <= seen {
+            drop(self.changed.wait_timeout(asleep, most).unwrap_or_else(PoisonError::into_inner));
+        }
     }
 }
 

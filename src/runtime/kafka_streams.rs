@@ -25,6 +25,10 @@ const LONGEST_SLEEP: Duration = Duration::from_millis(100);
 const CLOCK_SLEEP: Duration = Duration::from_millis(10);
 /// The longest sleep while an answer is awaited.
 const ANSWER_SLEEP: Duration = Duration::from_millis(5);
+/// After it has worked, so many things may happen before it is woken, or so much time may pass: a writer that is slower
+/// than it would otherwise wake it for every record.
+const FEW: u64 = 64;
+const NAP: Duration = Duration::from_millis(1);
 /// Steps between two looks at the counts while it is busy.
 const PUBLISH_STEPS: u32 = 64;
 
@@ -297,10 +301,13 @@ impl Thread {
     fn rest(&self, clock: &dyn Clock, stepped: Stepped, seen: &mut u64, busy: &mut bool) {
         let before = self.log.signals();
         let news = std::mem::replace(seen, before) != before;
-        if std::mem::take(busy) && self.log.notify() == before + 1 {
+        let worked = std::mem::take(busy);
+        if worked && self.log.notify() == before + 1 {
             *seen = before + 1;
         }
-        if !news {
+        if worked && !self.shared.lock().stop {
+            self.log.wait(seen.saturating_add(FEW), NAP.min(sleep(clock, stepped)));
+        } else if !news {
             self.log.wait(*seen, sleep(clock, stepped));
         }
     }

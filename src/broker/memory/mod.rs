@@ -113,6 +113,19 @@ impl MemoryLog {
         state.append_all(&plain, records, |_, _| ())
     }
 
+    /// Appends a record unless its partition holds `most` records already.
+    pub(crate) fn append_one(&self, record: Outgoing, most: Option<u64>) -> Answer<bool> {
+        let plain = Identity { producer: 0, epoch: 0, transactional_id: None };
+        let (mut state, _) = self.current();
+        if let Some(most) = most {
+            let bounds = state.bounds(&record.target, Isolation::ReadUncommitted)?;
+            if (bounds.end - bounds.start).unsigned_abs() >= most {
+                return Ok(false);
+            }
+        }
+        state.append_one(&plain, record).map(|()| true)
+    }
+
     /// All committed records of a topic with their partitions, by partition and offset.
     pub(crate) fn read_all(&self, topic: &str) -> Vec<(u32, LogRecord)> {
         let (state, _) = self.current();
@@ -136,8 +149,11 @@ impl MemoryLog {
         admin::describe(&self.current().0, &[])
     }
 
-    pub(crate) fn partition_count(&self, topic: &str) -> Option<u32> {
-        self.current().0.topics.get(topic).map(|topic| topic.partitions.len() as u32)
+    /// The name of a topic as the log shares it, and its partition count.
+    pub(crate) fn topic(&self, topic: &str) -> Option<(Arc<str>, u32)> {
+        let state = self.lock();
+        let (name, topic) = state.topics.get_key_value(topic)?;
+        Some((name.clone(), topic.partitions.len() as u32))
     }
 
     /// The next moment of the machine's clock at which the log has something to do: evict, abort.

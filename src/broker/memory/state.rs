@@ -184,6 +184,15 @@ impl State {
         Err(failure)
     }
 
+    /// Appends a record.
+    pub(super) fn append_one(&mut self, who: &Identity, record: Outgoing) -> Answer<()> {
+        let topic = self.topics.get_mut(&record.target.topic);
+        match append(topic, &mut self.transactions, who, record, &*self.clock) {
+            Ok(_) => Ok(()),
+            Err(refused) => Err(refused.1),
+        }
+    }
+
     /// Appends a numbered request: what came before under the same number is not appended again. With the first
     /// failure, if a record was refused; the others are appended all the same.
     pub(super) fn produce(&mut self, who: &Identity, batch: &Batch) -> (Acknowledged, Option<Failure>) {
