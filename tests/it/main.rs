@@ -2,6 +2,7 @@
 
 #![expect(unreachable_pub, reason = "modules of one test binary")]
 
+mod bad_input;
 mod cascade;
 mod duplicates;
 mod end_to_end;
