@@ -5,25 +5,52 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::Once;
 use tempfile::TempDir;
 
 /// 2024-03-04T00:00:00Z, a Monday.
 pub const MONDAY: i64 = 1_709_510_400_000;
 pub const HEADER: &str = "symbol,ts_ms,price,volume\n";
 
-/// The example that was built with this test.
+/// The example, as it is built beside this test. Cargo does not build examples for tests that run them, so what is
+/// missing or older than its sources is built here.
 pub fn program() -> Command {
+    static BUILT: Once = Once::new();
     let test = std::env::current_exe().unwrap();
     let profile = test.parent().and_then(Path::parent).unwrap();
     let path = profile.join("examples").join(format!("bars{}", std::env::consts::EXE_SUFFIX));
-    assert!(
-        path.exists(),
-        "{} is not built: run `cargo test --all-targets`, or build the examples first",
-        path.display()
-    );
+    BUILT.call_once(|| {
+        if !is_newer_than_its_sources(&path) {
+            build(profile);
+        }
+    });
     let mut command = Command::new(path);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
+}
+
+fn is_newer_than_its_sources(program: &Path) -> bool {
+    let Ok(built) = program.metadata().and_then(|found| found.modified()) else { return false };
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut left = ["src", "examples/bars", "Cargo.toml"].map(|name| root.join(name)).to_vec();
+    while let Some(path) = left.pop() {
+        if path.is_dir() {
+            left.extend(fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+        } else if path.metadata().unwrap().modified().unwrap() > built {
+            return false;
+        }
+    }
+    true
+}
+
+/// `profile`: the folder of one in the target directory.
+fn build(profile: &Path) {
+    let name = profile.file_name().unwrap().to_str().unwrap();
+    let name = if name == "debug" { "test" } else { name };
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(env!("CARGO_MANIFEST_DIR")).arg("--quiet").args(["build", "--example", "bars"]);
+    cargo.args(["--profile", name]).arg("--target-dir").arg(profile.parent().unwrap());
+    assert!(cargo.status().unwrap().success(), "the example cannot be built");
 }
 
 pub struct Ended {

@@ -79,18 +79,18 @@ fn of_json(line: &str) -> (String, Vec<String>) {
 #[test]
 fn quiet_minutes_have_bars_unless_they_are_not_wanted() {
     let folder = Folder::new();
-    let lines = [0, 5].map(|minute| format!("A,{},10{minute}.5,1\n", MONDAY + minute * 60_000 + 7));
+    let lines = [0, 5, 8].map(|minute| format!("A,{},10{minute}.5,1\n", MONDAY + minute * 60_000 + 7));
     let input = folder.write("ticks.csv", &format!("{HEADER}{}", lines.concat()));
-    let closes = |more: &[&str]| -> Vec<(String, String)> {
+    let closes = |more: &[&str]| -> Vec<String> {
         let out = folder.path("out");
         run_well(&[&["--input", &input, "--output", &out], more].concat());
-        rows(&out, "m1").into_iter().map(|row| (row[6].clone(), row[8].clone())).collect()
+        rows(&out, "m1").into_iter().map(|row| format!("{} of {}", row[6], row[8])).collect()
     };
-    let pair = |close: &str, ticks: &str| (close.to_owned(), ticks.to_owned());
-    let (first, quiet, last) = (pair("100.5", "1"), pair("100.5", "0"), pair("105.5", "1"));
-    assert_eq!(closes(&["--no-heartbeats"]), [first.clone(), last.clone()]);
-    let quiet = || quiet.clone();
-    assert_eq!(closes(&[]), [first, quiet(), quiet(), quiet(), quiet(), last]);
+    assert_eq!(closes(&["--no-heartbeats"]), ["100.5 of 1", "105.5 of 1", "108.5 of 1"]);
+    let quiet = "100.5 of 0";
+    // Minutes 6 and 7 were not over, with their grace, when the input ended.
+    let all = ["100.5 of 1", quiet, quiet, quiet, quiet, "105.5 of 1", "108.5 of 1"];
+    assert_eq!(closes(&[]), all);
 }
 
 #[test]
