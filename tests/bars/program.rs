@@ -67,7 +67,7 @@ impl Ended {
 
     /// One number of the summary, wherever it was printed.
     pub fn counted(&self, what: &str) -> String {
-        let lines = self.stdout.lines().chain(self.stderr.lines());
+        let mut lines = self.stdout.lines().chain(self.stderr.lines());
         let found = lines.find_map(|line| line.strip_prefix(what));
         found.unwrap_or_else(|| panic!("no `{what}` in {} {}", self.stdout, self.stderr)).trim().to_owned()
     }
