@@ -48,7 +48,7 @@ impl Scene {
     fn try_pipe(&mut self, key: Option<&str>, value: Option<&[u8]>, at: i64) -> Result<(), Error> {
         let key = key.map(|key| key.as_bytes().to_vec());
         let record = InputRecord::new(NullableKey(key), value.map(<[u8]>::to_vec), Timestamp(at));
-        self.driver.try_pipe(&self.numbers, record)
+        self.driver.try_pipe(&self.numbers, &record)
     }
 
     fn add(&mut self, n: u64, at: i64) {
@@ -256,7 +256,7 @@ fn topics_read_together_with_other_partition_counts() {
     let mut driver = driver.topic("numbers", 2).topic("more", 3);
     let numbers = driver.input_topic("numbers", Produced::<String, u64>::default());
     let error =
-        driver.try_pipe(&numbers, InputRecord::new("a".to_owned(), 1, Timestamp(0))).expect_err("refused");
+        driver.try_pipe(&numbers, &InputRecord::new("a".to_owned(), 1, Timestamp(0))).expect_err("refused");
     assert!(error.is_invalid_topics(), "{error}");
     tells(
         &error,
@@ -279,7 +279,7 @@ fn more_writers_of_a_repartition_topic_than_its_metadata_can_hold() {
     let mut driver = TopologyTestDriver::new(builder.build().expect("a topology")).topic("numbers", 700);
     let numbers = driver.input_topic("numbers", Produced::<String, u64>::default());
     let error =
-        driver.try_pipe(&numbers, InputRecord::new("a".to_owned(), 1, Timestamp(0))).expect_err("refused");
+        driver.try_pipe(&numbers, &InputRecord::new("a".to_owned(), 1, Timestamp(0))).expect_err("refused");
     assert!(error.is_invalid_topology(), "{error}");
     let parts = [
         "by-number-repartition-0",
