@@ -332,6 +332,6 @@ fn generated_ticks_give_the_same_bytes_again() {
 
 #[test]
 fn fx_ticks_give_the_same_bytes_again() {
-    let Some(prices) = real("fx_ticks_give_the_same_bytes_again", 200_000) else { return };
+    let Some(prices) = real("fx_ticks_give_the_same_bytes_again", MOST) else { return };
     same_bytes(&given(&prices, 13, false));
 }
