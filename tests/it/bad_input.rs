@@ -276,7 +276,7 @@ fn more_writers_of_a_repartition_topic_than_its_metadata_can_hold() {
     let moved =
         numbers.select_key(|_, n| n.to_string()).repartition(Repartitioned::named("by-number").partitions(1));
     moved.group_by_key().count(Materialized::named("counts")).to_stream().to("sums", Produced::default());
-    let mut driver = TopologyTestDriver::new(builder.build().expect("a topology")).topic("numbers", 700);
+    let mut driver = TopologyTestDriver::new(builder.build().expect("a topology")).topic("numbers", 1_000);
     let numbers = driver.input_topic("numbers", Produced::<String, u64>::default());
     let error =
         driver.try_pipe(&numbers, &InputRecord::new("a".to_owned(), 1, Timestamp(0))).expect_err("refused");
@@ -284,7 +284,7 @@ fn more_writers_of_a_repartition_topic_than_its_metadata_can_hold() {
     let parts = [
         "by-number-repartition-0",
         "the limit is 4096",
-        "700 tasks",
+        "1000 tasks",
         "help: give the sources above fewer partitions",
     ];
     tells(&error, &parts);
@@ -316,8 +316,8 @@ fn topologies_that_cannot_be() {
     refused(&["a grace of 5000 ms over windows with 60000 ms"], &|builder| {
         let children = counts(builder, minute().grace(minutes(1)), "children");
         let finals = children.suppress(Suppressed::until_window_closes()).to_stream();
-        let parents = finals.roll_up(TimeWindows::of_size(minutes(5)).grace(seconds(5)));
         let line = line!() + 1;
+        let parents = finals.roll_up(TimeWindows::of_size(minutes(5)).grace(seconds(5)));
         let _ = parents.incomplete(Incomplete::Emit).aggregate(
             || 0,
             |_, _, _, _| {},

@@ -16,6 +16,8 @@ fn panicked(panic: &(dyn Any + Send)) -> Error {
     let said = said.or_else(|| panic.downcast_ref::<String>().cloned());
     Error::new(ErrorKind::Processing, "processing panicked")
         .cause(said.unwrap_or_else(|| "a panic without text".to_owned()))
+        .with("action", "fail; the offset was not committed")
+        .help("standard error has the place in the program where it panicked")
 }
 
 /// Whether `on_processing_error` decides what becomes of it. State and production errors are never skipped.

@@ -143,8 +143,11 @@ fn check_metadata(plan: &TaskPlan, graph: &TaskGraph, limit: usize) -> Result<()
             ))
             .with("task", plan.id.to_string())
             .with("writers", format!("{writers} tasks write the topic"))
-            .with("stores", format!("{} with a closed bound, {} changelog offsets", closed.len(), changelogs.len()))
-            .help("give the sources above fewer partitions, or raise offset.metadata.max.bytes on the broker and in the configuration"));
+            .with(
+                "stores",
+                format!("{} with a closed bound, {} changelog offsets", closed.len(), changelogs.len()),
+            )
+            .help("give the sources above fewer partitions"));
         }
     }
     Ok(())
