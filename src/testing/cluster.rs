@@ -4,11 +4,12 @@ use crate::broker::memory::{MemoryLog, Timeouts};
 use crate::error::Result;
 use crate::processor::Counts;
 use crate::record::TaskId;
-use crate::runtime::{CommitPoint, Instance, State, Stepped, StreamsConfig, Surroundings};
+use crate::runtime::{CommitPoint, Explanation, Instance, State, Stepped, StreamsConfig, Surroundings};
 use crate::state::MemoryDisk;
 use crate::time::{Clock, ManualClock};
 use crate::topology::Topology;
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -252,6 +253,10 @@ impl Cluster {
     pub(super) fn tasks(&self, number: usize) -> Vec<TaskId> {
         let instance = self.members.get(number).and_then(|member| member.instance.as_ref());
         instance.map(Instance::tasks).unwrap_or_default()
+    }
+    pub(super) fn explain(&self, number: usize) -> BTreeMap<TaskId, Explanation> {
+        let instance = self.members.get(number).and_then(|member| member.instance.as_ref());
+        instance.map(Instance::explain).into_iter().flatten().collect()
     }
     fn machine(&self) -> i64 {
         self.clock.monotonic()

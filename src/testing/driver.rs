@@ -6,7 +6,7 @@ use crate::dsl::{Consumed, Produced};
 use crate::error::Result;
 use crate::processor::Counts;
 use crate::record::TaskId;
-use crate::runtime::{CommitPoint, StreamsConfig};
+use crate::runtime::{CommitPoint, Explanation, StreamsConfig};
 use crate::time::{Clock, ManualClock, Timestamp};
 use crate::topology::{Kind, SinkTopic, SourceTopics, TopicName, Topology};
 use std::collections::{BTreeMap, BTreeSet};
@@ -315,6 +315,14 @@ impl TopologyTestDriver {
         self.run(|cluster| {
             cluster.settle(false)?;
             Ok(cluster.tasks(instance))
+        })
+    }
+
+    /// Why the windows of each task of an instance are still open.
+    pub fn explain(&mut self, instance: usize) -> BTreeMap<TaskId, Explanation> {
+        self.run(|cluster| {
+            cluster.settle(false)?;
+            Ok(cluster.explain(instance))
         })
     }
 

@@ -7,6 +7,7 @@ mod bad_input;
 mod cascade;
 mod duplicates;
 mod end_to_end;
+mod explanation;
 mod finalisation;
 mod heartbeat;
 mod pods;
