@@ -60,6 +60,7 @@ pub enum Class {
 }
 
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is drawn for itself")]
 pub struct Case {
     pub exactly_once: bool,
     pub class: Class,
