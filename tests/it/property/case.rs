@@ -61,6 +61,7 @@ pub enum Class {
 
 #[expect(clippy::struct_excessive_bools, reason = "what a seed chooses")]
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is drawn for itself")]
 pub struct Case {
     pub exactly_once: bool,
     pub class: Class,
