@@ -79,3 +79,27 @@ fn through_a_repartition_topic() {
         assert!(kills >= 3, "{kills} kills at {point:?}");
     }
 }
+
+/// The group has a position before anything is in a changelog, so what a first commit left behind is known for what it
+/// is.
+#[test]
+fn before_the_first_commit() {
+    for guarantee in Guarantee::BOTH {
+        for point in [CommitPoint::S3, CommitPoint::A2, CommitPoint::A2Received, CommitPoint::S3Received] {
+            let mut world = World::new(letters(), guarantee.config(), 1);
+            world.topic("in", 2);
+            world.topic("out", 2);
+            world.start(0);
+            world.settle();
+            world.members[0].kill.replace(Some(point));
+            let next = fed(&mut world, 0, 2);
+            world.advance(200);
+            world.members[0].kill.replace(None);
+            if world.members[0].instance.is_none() {
+                world.start(0);
+            }
+            world.advance(60_000);
+            world.check(guarantee, next);
+        }
+    }
+}

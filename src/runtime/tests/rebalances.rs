@@ -10,7 +10,11 @@ fn tasks_move_between_two_members() {
         world.topic("out", 2);
         world.start(0);
         let mut next = fed(&mut world, 0, 3);
-        world.advance(30);
+        world.settle();
+        // That was committed; this is not when the second member comes.
+        next = fed(&mut world, next, 1);
+        world.settle();
+        assert!(!world.members[0].instance.as_ref().expect("lives").is_settled());
         world.start(1);
         next = fed(&mut world, next, 3);
         world.advance(300);
