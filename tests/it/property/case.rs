@@ -59,7 +59,6 @@ pub enum Class {
     Free,
 }
 
-#[expect(clippy::struct_excessive_bools, reason = "what a seed chooses")]
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is drawn for itself")]
 pub struct Case {
