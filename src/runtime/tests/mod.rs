@@ -7,6 +7,7 @@ mod first;
 mod kills;
 mod lost_offsets;
 mod rebalances;
+mod sources;
 mod topics;
 mod world;
 mod zombies;
