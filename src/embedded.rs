@@ -145,8 +145,8 @@ impl EmbeddedLog {
         topic: &str,
         consumed: &Consumed<K, V>,
     ) -> Result<Vec<(K, V)>> {
-        let records = self.take_bytes(topic)?.into_iter();
-        records.map(|(partition, record)| decode(topic, partition, &record, consumed)).collect()
+        let taken = self.take_by_partition(topic, consumed)?;
+        Ok(taken.into_iter().map(|(_, key, value)| (key, value)).collect())
     }
 
     fn encode<K, V>(

@@ -101,13 +101,11 @@ impl Engine {
 
     /// Commits, adds the last finals, and stops.
     pub fn stop(self, closed: &mut Vec<Closed>) -> Result<Counts, BoxError> {
-        let Self { log, running, clock, ticks, finals } = self;
-        running.stop();
-        running.wait_for(STOP);
-        let counts = running.counts();
-        let last = Self { log, running, clock, ticks, finals };
-        last.take(closed)?;
-        last.running.close(STOP)?;
+        self.running.stop();
+        self.running.wait_for(STOP);
+        let counts = self.running.counts();
+        self.take(closed)?;
+        self.running.close(STOP)?;
         Ok(Counts { late: counts.late, outside: counts.outside, future: counts.future })
     }
 }
