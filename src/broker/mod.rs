@@ -6,6 +6,8 @@
 
 #[cfg(test)]
 mod contract;
+#[cfg(feature = "kafka")]
+pub(crate) mod kafka;
 pub(crate) mod memory;
 
 use crate::record::{Headers, TopicPartition};
@@ -217,12 +219,14 @@ pub(crate) trait Admin: Send {
         isolation: Isolation,
         max: usize,
     ) -> Answer<(Vec<LogRecord>, i64)>;
+    /// It will not be read on: what was read ahead is given up.
+    fn stop_reading(&mut self, partition: &TopicPartition);
 }
 
 /// Makes the client objects of one process.
 pub(crate) trait Client: Send + Sync {
-    fn consumer(&self, group: &str, member_name: &str) -> Box<dyn Consumer>;
+    fn consumer(&self, group: &str, member_name: &str) -> Answer<Box<dyn Consumer>>;
     /// With an id it is transactional.
-    fn producer(&self, transactional_id: Option<&str>) -> Box<dyn Producer>;
-    fn admin(&self) -> Box<dyn Admin>;
+    fn producer(&self, transactional_id: Option<&str>) -> Answer<Box<dyn Producer>>;
+    fn admin(&self) -> Answer<Box<dyn Admin>>;
 }

@@ -11,10 +11,10 @@ use super::ask::Ask;
 use super::ending::{EndOfInput, Ending};
 use super::point::CommitPoint;
 use super::preparation::Preparation;
-use super::process::{Activity, Process, Step, Surroundings};
+use super::process::{Activity, Process, Step, Surroundings, broker_error};
 use super::worker::{Orders, Worker};
 use super::{Explanation, Moment, Settings};
-use crate::broker::{Admin, Consumer, GroupEvent};
+use crate::broker::{Admin, Consumer, Failure, GroupEvent};
 use crate::error::{Error, ErrorKind, Result};
 use crate::processor::Counts;
 use crate::record::{TaskId, TopicPartition};
@@ -88,15 +88,16 @@ impl Instance {
         clock: Arc<dyn Clock>,
         surroundings: Surroundings,
         end_of_input: Option<EndOfInput>,
-    ) -> Self {
+    ) -> Result<Self> {
         let application = settings.application_id.clone();
         let member = surroundings.instance_id.clone();
-        let consumer = surroundings.client.consumer(&application, &member);
-        let admin = surroundings.client.admin();
+        let made = |failure: Failure| broker_error("make a client", &failure);
+        let consumer = surroundings.client.consumer(&application, &member).map_err(made)?;
+        let admin = surroundings.client.admin().map_err(made)?;
         let process = Process::new(blueprint, settings, surroundings);
         let workers = (0..process.settings.workers).map(|number| Worker::new(&process, number)).collect();
         warn_of_finals(&process);
-        Self {
+        Ok(Self {
             process,
             clock,
             consumer,
@@ -109,7 +110,7 @@ impl Instance {
             assigned: false,
             ending: Ending::new(end_of_input, application),
             commit_wanted: false,
-        }
+        })
     }
 
     pub(crate) fn state(&self) -> State {

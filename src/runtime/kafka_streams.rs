@@ -270,7 +270,7 @@ impl Thread {
         };
         let blueprint = topology.blueprint().clone();
         let mut instance =
-            Instance::new(blueprint, settings, clock.clone(), surroundings, Some(self.log.end()));
+            Instance::new(blueprint, settings, clock.clone(), surroundings, Some(self.log.end()))?;
         let (mut seen, mut busy, mut steps) = (self.log.signals(), false, 0);
         let mut full = self.log.times_full();
         while !instance.is_over() {

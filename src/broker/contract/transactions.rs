@@ -157,7 +157,7 @@ pub(crate) fn calls_out_of_turn_are_refused(harness: &dyn Harness) {
     let log = at(&topic, 0);
     let mut plain = producer(harness, None);
     refused(FailureKind::Fatal, plain.begin());
-    let mut early = harness.client("producer").producer(Some(&harness.unique("id")));
+    let mut early = harness.client("producer").producer(Some(&harness.unique("id"))).expect("client");
     refused(FailureKind::Fatal, early.begin());
     let mut writer = producer(harness, Some(&harness.unique("id")));
     refused(FailureKind::Fatal, writer.send(record(&log, "k", None)));

@@ -88,8 +88,8 @@ impl World {
         let settings = self.config.settings().expect("settings");
         let clock = Arc::new(self.clock.clone());
         let blueprint = self.topology.blueprint().clone();
-        member.instance =
-            Some(Instance::new(blueprint, settings, clock, surroundings, Some(self.end.clone())));
+        let instance = Instance::new(blueprint, settings, clock, surroundings, Some(self.end.clone()));
+        member.instance = Some(instance.expect("instance"));
     }
 
     /// As kill -9: its memory is gone, its disk stays.
