@@ -163,6 +163,29 @@ impl<'a> Waiting<'a> {
         until(self.harness, "committed", || self.admin.poll_committed(ticket)).expect("committed").remove(of)
     }
 
+    /// As `committed`, asking again while a transaction that has offsets is not ended in the group's log.
+    #[track_caller]
+    pub(crate) fn stable(&mut self, group: &str, of: &TopicPartition) -> Option<CommittedOffset> {
+        let mut ticket = self.admin.start_committed(group, vec![of.clone()]);
+        until(self.harness, "stable offsets", || match self.admin.poll_committed(ticket)? {
+            Ok(mut told) => Some(told.remove(of)),
+            Err(failure) if failure.kind == FailureKind::Retriable => {
+                ticket = self.admin.start_committed(group, vec![of.clone()]);
+                None
+            }
+            Err(failure) => panic!("{failure}"),
+        })
+    }
+
+    /// An ended transaction is answered before its markers are in all logs.
+    #[track_caller]
+    pub(crate) fn until_stable(&mut self, of: &TopicPartition) {
+        until(self.harness, "markers", || {
+            let end = self.bounds(of, Isolation::ReadUncommitted).end;
+            (self.bounds(of, Isolation::ReadCommitted).end == end).then_some(())
+        });
+    }
+
     /// Reads from `offset` until the position has reached the end as it was when this began.
     #[track_caller]
     pub(crate) fn read(
@@ -248,6 +271,7 @@ pub(crate) fn transaction(
     }
     flush(harness, producer);
     if commits { commit(harness, producer) } else { abort(harness, producer) }
+    Waiting::new(harness).until_stable(target);
 }
 
 /// The next group event of a member, while the others keep polling without an event of their own.

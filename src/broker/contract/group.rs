@@ -148,7 +148,7 @@ pub(crate) fn a_revocation_never_acknowledged(harness: &dyn Harness) {
     let mut b = second(harness, &mut *a, &group, std::slice::from_ref(&topic));
     let step = harness.session_timeout() / 3;
     let mut events = Vec::new();
-    for _ in 0..=harness.rebalance_timeout() / step + 1 {
+    for _ in 0..=2 * harness.rebalance_timeout() / step {
         harness.pass(step);
         events.extend(b.poll_group());
         events.extend(a.poll_group());

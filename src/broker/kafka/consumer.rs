@@ -86,6 +86,9 @@ impl Consumer for KafkaConsumer {
     }
 
     fn seek(&mut self, partition: &TopicPartition, offset: i64) {
+        if self.readers.is_stopped(partition) {
+            self.group.restart(&mut self.readers);
+        }
         self.readers.seek(partition, offset);
     }
 

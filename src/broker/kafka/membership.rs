@@ -18,9 +18,11 @@ use crate::record::TopicPartition;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// "From the end": reading starts where the engine seeks, once it has asked for the committed offsets itself. Left to
-/// librdkafka, a lookup that is interrupted by a rebalance falls to `auto.offset.reset`.
-const OFFSET_END: i64 = -1;
+/// Where a partition is said to begin until the engine seeks, once it has asked for the committed offsets itself. It is
+/// paused before it is assigned, so nothing is fetched from there. It must be a number: left to librdkafka, a lookup of
+/// committed offsets that is interrupted by a rebalance falls to `auto.offset.reset`; and a lookup of the log's end that
+/// is answered after a seek is repeated, and its answer then overrides the seek (2.12.1, seen on Apache Kafka).
+const ANYWHERE: i64 = 0;
 /// How long a leaving member may take, in pieces of ms.
 const LEAVE_POLLS: u32 = 60;
 const LEAVE_POLL_MS: i32 = 50;
@@ -32,6 +34,8 @@ pub(super) trait Membership: Send {
     fn acknowledge(&mut self, readers: &mut Readers);
     fn metadata(&self) -> GroupMetadata;
     fn owns(&self, partition: &TopicPartition) -> bool;
+    /// Assigns what is owned again, each at its position: the way to read on where librdkafka has stopped.
+    fn restart(&mut self, readers: &mut Readers);
     /// Leaves at once, and is of no use afterwards.
     fn leave(&mut self, readers: &mut Readers);
 }
@@ -105,7 +109,8 @@ impl GroupMember {
     fn assign(&mut self, partitions: &[TopicPartition], readers: &mut Readers) -> GroupEvent {
         let cooperative = self.handle.is_cooperative();
         readers.split(partitions);
-        let list = Partitions::at(partitions.iter().map(|partition| (partition, OFFSET_END)));
+        let list = Partitions::at(partitions.iter().map(|partition| (partition, ANYWHERE)));
+        self.handle.pause(&list).ok();
         let done = if cooperative {
             self.handle.incremental_assign(&list)
         } else {
@@ -115,7 +120,6 @@ impl GroupMember {
         if let Err(error) = done {
             self.health.error("consumer", &error);
         }
-        self.handle.pause(&list).ok();
         self.owned.extend(partitions.iter().cloned());
         self.announced = true;
         self.health.answered();
@@ -132,7 +136,7 @@ impl GroupMember {
                 let cooperative = self.handle.is_cooperative();
                 let done = if cooperative {
                     self.owned.retain(|owned| !partitions.contains(owned));
-                    self.handle.incremental_unassign(&Partitions::at(partitions.iter().map(|p| (p, OFFSET_END))))
+                    self.handle.incremental_unassign(&Partitions::at(partitions.iter().map(|p| (p, ANYWHERE))))
                 } else {
                     self.owned.clear();
                     self.handle.assign(None)
@@ -146,7 +150,8 @@ impl GroupMember {
     }
 
     fn is_lost(&self) -> bool {
-        self.handle.assignment_lost() || self.handle.group_metadata().generation < 0
+        let now = self.handle.group_metadata();
+        self.handle.assignment_lost() || now.generation < 0 || now.member.is_empty()
     }
 
     fn lose(&mut self, readers: &mut Readers) -> Option<GroupEvent> {
@@ -197,6 +202,27 @@ impl Membership for GroupMember {
 
     fn owns(&self, partition: &TopicPartition) -> bool {
         self.announced && self.owned.contains(partition)
+    }
+
+    fn restart(&mut self, readers: &mut Readers) {
+        if !self.announced {
+            return;
+        }
+        let at: Vec<(TopicPartition, i64)> = self
+            .owned
+            .iter()
+            .map(|partition| (partition.clone(), readers.begin_again(partition, ANYWHERE)))
+            .collect();
+        let list = Partitions::at(at.iter().map(|(partition, offset)| (partition, *offset)));
+        self.handle.pause(&list).ok();
+        let done = if self.handle.is_cooperative() {
+            self.handle.incremental_unassign(&list).and_then(|()| self.handle.incremental_assign(&list))
+        } else {
+            self.handle.assign(Some(&list))
+        };
+        if let Err(error) = done {
+            self.health.error("consumer", &error);
+        }
     }
 
     fn leave(&mut self, readers: &mut Readers) {

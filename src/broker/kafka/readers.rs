@@ -34,6 +34,8 @@ struct Reader {
     end: Option<i64>,
     /// Came behind records that were given out before it.
     failure: Option<Failure>,
+    /// librdkafka has given up reading here: a seek is refused until it is assigned again.
+    stopped: bool,
 }
 
 impl Readers {
@@ -55,7 +57,7 @@ impl Readers {
             if let Some(queue) = &mut queue {
                 queue.wake(waker.clone());
             }
-            Reader { queue, sought: None, seeking: false, end: None, failure: None }
+            Reader { queue, sought: None, seeking: false, end: None, failure: None, stopped: false }
         })
     }
 
@@ -72,11 +74,27 @@ impl Readers {
         (reader.sought, reader.seeking, reader.end, reader.failure) = (Some(offset), false, None, None);
     }
 
+    /// Whether it has to be assigned again before it can be read.
+    pub(super) fn is_stopped(&self, partition: &TopicPartition) -> bool {
+        self.readers.get(partition).is_some_and(|reader| reader.stopped)
+    }
+
+    /// Where to assign a partition that is owned: where it is read, or `otherwise`.
+    pub(super) fn begin_again(&mut self, partition: &TopicPartition, otherwise: i64) -> i64 {
+        let position = self.position(partition);
+        if let Some(reader) = self.readers.get_mut(partition) {
+            (reader.stopped, reader.seeking) = (false, reader.sought.is_some());
+            reader.sought = position;
+        }
+        position.unwrap_or(otherwise)
+    }
+
     /// These are read no more.
     pub(super) fn release<'a>(&mut self, partitions: impl IntoIterator<Item = &'a TopicPartition>) {
         for partition in partitions {
             if let Some(reader) = self.readers.get_mut(partition) {
                 (reader.sought, reader.seeking, reader.end, reader.failure) = (None, false, None, None);
+                reader.stopped = false;
             }
         }
     }
@@ -113,7 +131,7 @@ impl Readers {
         }
         let mut records = Vec::new();
         let Some(queue) = reader.queue.as_ref().filter(|_| arrived) else { return Ok(records) };
-        let (end, failed) = (&mut reader.end, &mut reader.failure);
+        let (end, failed, stopped) = (&mut reader.end, &mut reader.failure, &mut reader.stopped);
         loop {
             let before = records.len();
             queue.take(max - before, |item| match item {
@@ -124,6 +142,7 @@ impl Readers {
                     if failure.kind == FailureKind::Retriable {
                         tracing::warn!(%partition, "{failure}");
                     } else {
+                        *stopped |= failure.kind == FailureKind::OutOfRange;
                         *failed = Some(failure);
                     }
                 }

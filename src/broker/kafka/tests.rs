@@ -49,6 +49,7 @@ impl KafkaHarness {
             ("bootstrap.servers", self.bootstrap.clone()),
             ("client.id", name.to_owned()),
             ("topic.metadata.refresh.interval.ms", "300".to_owned()),
+            ("topic.metadata.propagation.max.ms", "1000".to_owned()),
         ];
         let with = |more: &[(&str, String)]| {
             let mut all = properties(&connection);
@@ -93,7 +94,14 @@ impl Harness for KafkaHarness {
         format!("{name}-{date}-{}-{}", std::process::id(), self.names.fetch_add(1, Ordering::SeqCst))
     }
     fn create_topic(&self, name: &str, partitions: u32, config: &[(&str, &str)]) {
-        let config = config.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let mut config: BTreeMap<String, String> =
+            config.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        if config.contains_key("cleanup.policy") {
+            // Each later timestamp begins a segment, and the cleaner takes whatever is dirty.
+            for (key, value) in [("segment.ms", "1"), ("segment.jitter.ms", "0"), ("min.cleanable.dirty.ratio", "0.000001")] {
+                config.insert(key.into(), value.into());
+            }
+        }
         let mut admin = self.kafka("harness").admin().expect("admin");
         let ticket = admin.start_create(vec![super::super::NewTopic { name: name.to_owned(), partitions, config }]);
         crate::broker::contract::until(self, "topic", || admin.poll_create(ticket)).expect("create");
@@ -125,8 +133,29 @@ impl Harness for KafkaHarness {
     fn transaction_timeout(&self) -> i64 {
         TRANSACTION
     }
-    fn compact(&self, _topic: &str) {
-        // by the cleaner
+    /// Waits until the cleaner has passed: its checkpoint stands at the start of the last segment, or at the first
+    /// offset that is not stable.
+    fn compact(&self, topic: &str) {
+        let data = std::env::var_os("HIGHWATER_TEST_KAFKA_DIR").expect("the node's folder");
+        let data = std::path::Path::new(&data).join("data");
+        let log = data.join(format!("{topic}-0"));
+        let segments = || {
+            let files = std::fs::read_dir(&log).expect("log").filter_map(|file| file.ok()?.file_name().into_string().ok());
+            let mut bases: Vec<i64> = files.filter_map(|name| name.strip_suffix(".log")?.parse().ok()).collect();
+            bases.sort_unstable();
+            bases
+        };
+        let cleaned = || {
+            let checkpoint = std::fs::read_to_string(data.join("cleaner-offset-checkpoint")).unwrap_or_default();
+            let line = checkpoint.lines().find_map(|line| line.strip_prefix(&format!("{topic} 0 ")).map(str::to_owned));
+            line.and_then(|offset| offset.parse::<i64>().ok()).unwrap_or(0)
+        };
+        let mut ask = crate::broker::contract::Waiting::new(self);
+        let stable = ask.bounds(&TopicPartition::new(topic, 0), Isolation::ReadCommitted).end;
+        crate::broker::contract::until(self, "compaction", || {
+            let last = segments().last().copied().unwrap_or(0).min(stable);
+            (cleaned() >= last).then_some(())
+        });
     }
     fn commit_bytes(&self, group: &str, at: &TopicPartition, offset: i64, metadata: &[u8]) {
         let handle = self.kafka("tool").consumer_handle(group, Isolation::ReadCommitted).expect("handle");
