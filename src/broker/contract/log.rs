@@ -164,6 +164,7 @@ pub(crate) fn compaction_drops_what_was_aborted(harness: &dyn Harness) {
     harness.compact(&topic);
     assert_eq!(values(&ask.read(&log, 0, ReadUncommitted)), ["a", "c"]);
     commit(harness, &mut *writer);
+    ask.until_stable(&log);
     assert_eq!(values(&ask.read(&log, 0, ReadCommitted)), ["a", "c"]);
 }
 
