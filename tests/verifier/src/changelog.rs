@@ -1,7 +1,7 @@
 //! A compacted topic folded to what a store restored from it has: the last value of each key.
 
 use crate::Result;
-use crate::kafka::Cluster;
+use crate::kafka::{Cluster, Reader};
 use std::collections::BTreeMap;
 
 /// The contents of one partition.
@@ -43,9 +43,10 @@ impl Contents {
 
 /// Per partition of a changelog, by committed records.
 pub fn fold(cluster: &Cluster, topic: &str) -> Result<BTreeMap<i32, Contents>> {
-    let partitions = cluster.partitions(topic)?;
+    let reader = Reader::of(cluster)?;
+    let partitions = reader.partitions(topic)?;
     let mut all: BTreeMap<i32, Contents> = partitions.into_iter().map(|p| (p, Contents::default())).collect();
-    cluster.read(topic, |record| {
+    reader.read(topic, |record| {
         all.entry(record.partition).or_default().put(record.key, record.value);
         Ok(())
     })?;

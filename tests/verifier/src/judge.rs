@@ -2,7 +2,7 @@
 
 use crate::finals::Final;
 use crate::fold::{Bars, Expected, Fold, Rules};
-use crate::kafka::Cluster;
+use crate::kafka::{Cluster, Reader};
 use crate::tick::Tick;
 use crate::timeframe::{Timeframe, Topics};
 use crate::verdict::{Report, Verdict};
@@ -11,24 +11,26 @@ use std::collections::BTreeMap;
 
 /// Reads everything there is, and judges it.
 pub fn judge(cluster: &Cluster, topics: &Topics, rules: Rules) -> Result<Report> {
-    let (mut report, expected) = expected(cluster, topics, rules)?;
+    let reader = Reader::of(cluster)?;
+    let (mut report, expected) = expected(&reader, topics, rules)?;
     for timeframe in Timeframe::ALL {
         let topic = topics.finals(timeframe);
         let mut judge = Judge::new(&expected[timeframe as usize]);
-        cluster.read(&topic, |record| {
+        reader.read(&topic, |record| {
             let place = || format!("partition {} offset {}", record.partition, record.offset);
             judge.take(record.partition, record.key, record.value.unwrap_or_default(), &place);
             Ok(())
         })?;
-        let undecided = cluster.ends(&topic)?.iter().map(|(committed, end)| (end - committed) as u64).sum();
+        let ends = reader.ends(&topic, &reader.partitions(&topic)?)?;
+        let undecided = ends.iter().map(|(committed, end)| (end - committed) as u64).sum();
         report.topics.push(Verdict { topic, undecided, ..judge.finish() });
     }
     Ok(report)
 }
 
-fn expected(cluster: &Cluster, topics: &Topics, rules: Rules) -> Result<(Report, [Bars<Expected>; 5])> {
+fn expected(reader: &Reader, topics: &Topics, rules: Rules) -> Result<(Report, [Bars<Expected>; 5])> {
     let mut folds = BTreeMap::new();
-    cluster.read(&topics.ticks(), |record| {
+    reader.read(&topics.ticks(), |record| {
         let tick = Tick::read(record.key, record.value.unwrap_or_default(), record.timestamp)?;
         folds.entry(record.partition).or_insert_with(|| Fold::new(rules)).add(&tick)
     })?;

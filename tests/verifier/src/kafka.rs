@@ -72,69 +72,72 @@ impl Cluster {
     pub fn partitions(&self, topic: &str) -> Result<Vec<i32>> {
         partitions(&self.consumer(Isolation::Committed)?, topic)
     }
+}
 
-    /// All records up to the end there is now, in the order of each partition.
-    pub fn read(&self, topic: &str, mut each: impl FnMut(Seen) -> Result<()>) -> Result<()> {
-        let consumer = self.consumer(Isolation::Committed)?;
-        let mut open = assign(&consumer, topic)?;
+/// Asks and reads, with its connections kept.
+pub struct Reader {
+    bootstrap: String,
+    committed: BaseConsumer,
+    uncommitted: BaseConsumer,
+}
+
+impl Reader {
+    pub fn of(cluster: &Cluster) -> Result<Self> {
+        Ok(Self {
+            bootstrap: cluster.bootstrap.clone(),
+            committed: cluster.consumer(Isolation::Committed)?,
+            uncommitted: cluster.consumer(Isolation::Uncommitted)?,
+        })
+    }
+
+    /// Fails where the topic is not there.
+    pub fn partitions(&self, topic: &str) -> Result<Vec<i32>> {
+        partitions(&self.committed, topic)
+    }
+
+    /// All committed records up to the end there is now, in the order of each partition.
+    pub fn read(&self, topic: &str, mut each: impl FnMut(&Seen) -> Result<()>) -> Result<()> {
+        let mut open = assign(&self.committed, topic)?;
         let mut heard = Instant::now();
         while open > 0 {
-            match consumer.poll(Duration::from_millis(500)) {
+            match self.committed.poll(Duration::from_millis(500)) {
                 None if heard.elapsed() > PATIENCE => {
                     return Err(format!("{topic}: no word from {} for {PATIENCE:?}", self.bootstrap).into());
                 }
                 None => continue,
-                Some(Ok(record)) => each(Seen {
-                    partition: record.partition(),
-                    offset: record.offset(),
-                    timestamp: record.timestamp().to_millis().unwrap_or(-1),
-                    key: record.key().unwrap_or_default(),
-                    value: record.payload(),
-                })
-                .map_err(|error| -> Error {
-                    format!("{topic}-{} at {}: {error}", record.partition(), record.offset()).into()
-                })?,
+                Some(Ok(record)) => {
+                    let seen = Seen {
+                        partition: record.partition(),
+                        offset: record.offset(),
+                        timestamp: record.timestamp().to_millis().unwrap_or(-1),
+                        key: record.key().unwrap_or_default(),
+                        value: record.payload(),
+                    };
+                    each(&seen).map_err(|error| -> Error {
+                        format!("{topic}-{} at {}: {error}", seen.partition, seen.offset).into()
+                    })?;
+                }
                 Some(Err(KafkaError::PartitionEOF(_))) => open -= 1,
                 Some(Err(error)) if passes(&error) => continue,
                 Some(Err(error)) => return Err(format!("{topic}: {error}").into()),
             }
             heard = Instant::now();
         }
+        self.committed.unassign()?;
         Ok(())
     }
 
     /// Per partition of a topic: up to where a committed reader comes, and the end of the log.
-    pub fn ends(&self, topic: &str) -> Result<Vec<(i64, i64)>> {
-        Ends::of(self, topic)?.ask()
-    }
-}
-
-/// A question that is asked again and again, with its connections kept.
-pub struct Ends {
-    topic: String,
-    partitions: Vec<i32>,
-    committed: BaseConsumer,
-    uncommitted: BaseConsumer,
-}
-
-impl Ends {
-    pub fn of(cluster: &Cluster, topic: &str) -> Result<Self> {
-        let committed = cluster.consumer(Isolation::Committed)?;
-        let partitions = partitions(&committed, topic)?;
-        let uncommitted = cluster.consumer(Isolation::Uncommitted)?;
-        Ok(Self { topic: topic.to_owned(), partitions, committed, uncommitted })
-    }
-
-    pub fn ask(&self) -> Result<Vec<(i64, i64)>> {
+    pub fn ends(&self, topic: &str, partitions: &[i32]) -> Result<Vec<(i64, i64)>> {
         let end = |consumer: &BaseConsumer, partition| {
-            consumer.fetch_watermarks(&self.topic, partition, PATIENCE).map(|(_, end)| end)
+            consumer.fetch_watermarks(topic, partition, PATIENCE).map(|(_, end)| end)
         };
         let both = |partition: &i32| {
             // In this order: what is committed in between is not taken for open.
             let end_of_log = end(&self.uncommitted, *partition)?;
             Ok((end(&self.committed, *partition)?.min(end_of_log), end_of_log))
         };
-        self.partitions.iter().map(both).collect()
+        partitions.iter().map(both).collect()
     }
 }
 
