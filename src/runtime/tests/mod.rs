@@ -2,6 +2,8 @@
 
 mod adapter;
 mod ambiguous;
+mod disk_full;
+mod disks;
 mod end_of_input;
 mod first;
 mod kills;
