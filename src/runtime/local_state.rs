@@ -71,3 +71,31 @@ impl Disk for InMemory {
         self.disk.open(task, stores)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::StreamsConfig;
+
+    #[test]
+    fn stores_in_memory_leave_nothing_but_the_id() {
+        let root = tempfile::tempdir().expect("a directory");
+        let config = StreamsConfig::new("app", "").set("state.dir", root.path().display().to_string());
+        let settings = config.settings().expect("fine");
+        let open = |instance| LocalState::open(&settings, "a topology", instance, LocalState::seed()?);
+        let (first, second) = (open(None).expect("opens"), open(None).expect("opens"));
+        assert_ne!(first.instance_id, second.instance_id);
+        let id = first.instance_id.clone();
+        let task = TaskId { subtopology: 0, partition: 0 };
+        first.disk.open(task, &[Arc::from("store")]).expect("opens");
+        drop(first);
+        assert_eq!(open(None).expect("opens again").instance_id, id);
+        let names = std::fs::read_dir(root.path().join("app/0")).expect("a folder");
+        let mut names: Vec<_> = names.map(|entry| entry.expect("an entry").file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["format", "instance", "lock", "topology"]);
+        let blue = open(Some("blue")).expect("opens");
+        assert_eq!(blue.instance_id, "blue");
+        assert!(open(Some("blue")).is_err_and(|error| error.is_state()));
+    }
+}

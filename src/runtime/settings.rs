@@ -27,6 +27,7 @@ pub(crate) struct StoreSettings {
     pub(crate) on_disk: bool,
     pub(crate) state_dir: PathBuf,
     pub(crate) cleanup_delay: Duration,
+    #[cfg_attr(not(feature = "rocksdb"), allow(dead_code, reason = "checked all the same"))]
     pub(crate) rocksdb: RocksOptions,
 }
 

@@ -43,24 +43,33 @@ impl Disks {
         match self {
             Self::Memory => Box::new(MemoryDisk::default()),
             #[cfg(feature = "rocksdb")]
-            Self::Rocks => Box::new(files::Files::new()),
+            Self::Rocks => Box::new(Files::new()),
         }
     }
 }
+
+#[cfg(feature = "rocksdb")]
+pub(super) use files::Files;
 
 #[cfg(feature = "rocksdb")]
 mod files {
     use super::Machine;
     use crate::runtime::{LocalState, StreamsConfig};
     use crate::state::{Disk, StateDirectory};
+    use std::path::Path;
+    use std::rc::Rc;
     use tempfile::TempDir;
 
     /// RocksDB in a state directory, as an application opens it.
-    pub(super) struct Files(TempDir);
+    #[derive(Clone)]
+    pub(in crate::runtime::tests) struct Files(Rc<TempDir>);
 
     impl Files {
-        pub(super) fn new() -> Self {
-            Self(tempfile::tempdir().expect("a directory"))
+        pub(in crate::runtime::tests) fn new() -> Self {
+            Self(Rc::new(tempfile::tempdir().expect("a directory")))
+        }
+        pub(in crate::runtime::tests) fn path(&self) -> &Path {
+            self.0.path()
         }
     }
 

@@ -8,6 +8,8 @@ mod end_of_input;
 mod first;
 mod kills;
 mod lost_offsets;
+#[cfg(feature = "rocksdb")]
+mod on_disk;
 mod rebalances;
 mod sources;
 mod topics;

@@ -21,8 +21,9 @@ impl StateDirectory {
         let open = self.tasks();
         let mut removed = Vec::new();
         for name in names(&self.path)? {
-            if name.ends_with(".gone") {
-                remove_folder(&self.path.join(&name))?;
+            let path = self.path.join(&name);
+            if path.extension().is_some_and(|extension| extension == "gone") {
+                remove_folder(&path)?;
             }
             let Some(task) = task_of(&name) else { continue };
             let idle = self.beside(task, "idle");

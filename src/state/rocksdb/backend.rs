@@ -11,6 +11,7 @@ use crate::record::TaskId;
 use crate::state::directory::OpenTask;
 use crate::state::{Backend, Batch, EachEntry};
 use rocksdb::{DB, ReadOptions, WriteBatch};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -41,17 +42,14 @@ impl Database {
         std::fs::create_dir_all(path).map_err(Trouble::Files)?;
         let db = DB::open(&options.database, path)?;
         let known = names(&db)?;
-        let mut next = known.iter().map(|(_, prefix)| *prefix).max().unwrap_or(0);
+        let mut next = known.values().copied().max().unwrap_or(0);
         let (mut prefixes, mut new) = (Vec::new(), WriteBatch::default());
         for store in stores {
-            let prefix = match known.iter().find(|(name, _)| **name == *store.as_bytes()) {
-                Some((_, prefix)) => *prefix,
-                None => {
-                    next += 1;
-                    new.put([NAMES, store.as_bytes()].concat(), next.to_be_bytes());
-                    next
-                }
-            };
+            let prefix = known.get(store.as_bytes()).copied().unwrap_or_else(|| {
+                next += 1;
+                new.put([NAMES, store.as_bytes()].concat(), next.to_be_bytes());
+                next
+            });
             prefixes.push(prefix.to_be_bytes());
         }
         if !new.is_empty() {
@@ -108,14 +106,14 @@ impl Database {
 }
 
 /// The prefix of each store by its name.
-fn names(db: &DB) -> Result<Vec<(Box<[u8]>, u32)>, Trouble> {
-    let mut known = Vec::new();
+fn names(db: &DB) -> Result<BTreeMap<Vec<u8>, u32>, Trouble> {
+    let mut known = BTreeMap::new();
     let mut iterator = db.raw_iterator_opt(whole([0; PREFIX]));
     iterator.seek(NAMES);
     while let Some((key, value)) = iterator.item() {
         let prefix = <[u8; PREFIX]>::try_from(value)
             .map_err(|_| Trouble::Corrupt("Corruption: the prefix of a store has not 4 bytes".to_owned()))?;
-        known.push((key.get(NAMES.len()..).unwrap_or_default().into(), u32::from_be_bytes(prefix)));
+        known.insert(key.get(NAMES.len()..).unwrap_or_default().into(), u32::from_be_bytes(prefix));
         iterator.next();
     }
     iterator.status()?;
