@@ -42,6 +42,8 @@ pub(crate) enum ErrorKind {
     Calendar = 401,
     /// Local state cannot be read or written, or does not belong to this topology.
     State = 501,
+    /// The disk under the local state fails or is full; the state itself is as good as it was.
+    Disk = 502,
     /// The log answered with an error that may pass.
     Retriable = 601,
     /// Another member or producer has taken over.
@@ -65,6 +67,9 @@ impl Error {
     }
     pub(crate) fn state(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::State, message)
+    }
+    pub(crate) fn disk(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Disk, message)
     }
     pub(crate) fn internal(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Internal, message)
@@ -136,7 +141,11 @@ impl Error {
     }
     /// Local state cannot be used.
     pub fn is_state(&self) -> bool {
-        self.0.kind == ErrorKind::State
+        matches!(self.0.kind, ErrorKind::State | ErrorKind::Disk)
+    }
+    /// The disk fails or is full: opening the state again may help, and nothing is lost with it.
+    pub(crate) fn is_disk(&self) -> bool {
+        self.0.kind == ErrorKind::Disk
     }
     /// Another member or producer has taken over.
     pub fn is_fenced(&self) -> bool {

@@ -14,6 +14,7 @@ pages! {
     GettingStarted: "../guide/src/getting-started.md",
     Concepts: "../guide/src/concepts.md",
     Windows: "../guide/src/windows.md",
+    Stores: "../guide/src/stores.md",
     Bars: "../guide/src/bars.md",
     Testing: "../guide/src/testing.md",
     Architecture: "../guide/src/architecture.md",

@@ -107,6 +107,7 @@ impl StreamsConfig {
             mistakes.push(bad);
         }
         mistakes.extend(self.transactions_too_long());
+        mistakes.extend(self.store_not_built_in());
         if mistakes.is_empty() {
             return Ok(());
         }
@@ -123,7 +124,6 @@ impl StreamsConfig {
         own.chain(PASSED_ON.iter().map(|(prefix, doc)| (*prefix, "", *doc)))
     }
 
-    /// The checked properties as types.
     /// A transaction would time out before its commit is due: each would be given up, and nothing would come out.
     fn transactions_too_long(&self) -> Option<String> {
         let ms = |property| self.value(property)?.trim().parse::<u64>().ok();
@@ -135,6 +135,15 @@ impl StreamsConfig {
             )
         })
     }
+
+    fn store_not_built_in(&self) -> Option<String> {
+        let store = self.value("default.dsl.store")?;
+        (store.trim().eq_ignore_ascii_case("rocksdb") && !cfg!(feature = "rocksdb")).then(|| {
+            format!("`default.dsl.store` is `{store}`, which this program was built without: add the feature `rocksdb` to its dependency on highwater")
+        })
+    }
+
+    /// The checked properties as types.
     pub(crate) fn settings(&self) -> Result<Settings> {
         self.check()?;
         Settings::of(self)
@@ -311,6 +320,20 @@ mod tests {
             config.exactly_once().set("commit.interval.ms", "7").settings().expect("fine").commit_interval,
             7
         );
+    }
+
+    #[test]
+    fn a_store_that_was_not_built_in_is_refused_with_its_feature() {
+        for name in ["rocksDB", "rocksdb"] {
+            let config = StreamsConfig::new("app", "").set("default.dsl.store", name);
+            if cfg!(feature = "rocksdb") {
+                assert!(config.settings().expect("there").stores.on_disk);
+            } else {
+                let text = config.check().expect_err("not there").to_string();
+                assert!(text.contains("add the feature `rocksdb`"), "{text}");
+            }
+        }
+        assert!(!StreamsConfig::new("app", "").settings().expect("fine").stores.on_disk);
     }
 
     #[test]

@@ -9,6 +9,7 @@
 
 use super::ask::Ask;
 use super::ending::{EndOfInput, Ending};
+use super::housekeeping::Housekeeping;
 use super::point::CommitPoint;
 use super::preparation::Preparation;
 use super::process::{Activity, Process, Step, Surroundings, broker_error};
@@ -78,6 +79,7 @@ pub(crate) struct Instance {
     assigned: bool,
     ending: Ending,
     commit_wanted: bool,
+    housekeeping: Housekeeping,
 }
 
 impl Instance {
@@ -110,6 +112,7 @@ impl Instance {
             assigned: false,
             ending: Ending::new(end_of_input, application),
             commit_wanted: false,
+            housekeeping: Housekeeping::default(),
         })
     }
 
@@ -149,6 +152,10 @@ impl Instance {
     }
     pub(crate) fn commits(&self) -> u64 {
         self.workers.iter().map(Worker::commits).sum()
+    }
+    /// How often the local state of a task was corrupt, and restored.
+    pub(crate) fn stores_set_aside(&self) -> u64 {
+        self.process.disk.set_aside()
     }
     /// The running tasks.
     pub(crate) fn tasks(&self) -> Vec<TaskId> {
@@ -225,6 +232,10 @@ impl Instance {
                 activity.add(self.step_workers(moment, orders)?);
                 self.commit_wanted = false;
                 self.finish_revocation(&mut activity)?;
+                if self.assigned {
+                    let owned = self.workers.iter().flat_map(Worker::owned);
+                    self.housekeeping.step(&self.process, owned, moment);
+                }
                 Ok(activity)
             }
             Phase::Stopping(until) => {

@@ -3,8 +3,10 @@
 use super::config::StreamsConfig;
 use super::task::{FutureSkewPolicy, OnError, TaskSettings};
 use crate::error::{Error, Result};
+use crate::state::{Compression, RocksOptions};
 use crate::topology::AutoOffsetReset;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +21,16 @@ pub(crate) enum Guarantee {
     ExactlyOnce,
 }
 
+/// What lies below the stores, and where.
+#[derive(Clone, Debug)]
+pub(crate) struct StoreSettings {
+    pub(crate) on_disk: bool,
+    pub(crate) state_dir: PathBuf,
+    pub(crate) cleanup_delay: Duration,
+    #[cfg_attr(not(feature = "rocksdb"), allow(dead_code, reason = "checked all the same"))]
+    pub(crate) rocksdb: RocksOptions,
+}
+
 /// Times are in ms of the machine's clock unless said otherwise.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
@@ -28,6 +40,7 @@ pub(crate) struct Settings {
     pub(crate) commit_interval: i64,
     pub(crate) cache_bytes: usize,
     pub(crate) tasks: TaskSettings,
+    pub(crate) stores: StoreSettings,
     pub(crate) reset: AutoOffsetReset,
     pub(crate) transaction_timeout: i64,
     pub(crate) retry_backoff: i64,
@@ -56,6 +69,7 @@ impl Settings {
             commit_interval: read.number("commit.interval.ms")?,
             cache_bytes: read.number("statestore.cache.max.bytes")?,
             tasks: read.tasks()?,
+            stores: read.stores()?,
             reset: match read.text("auto.offset.reset")?.as_str() {
                 "latest" => AutoOffsetReset::Latest,
                 "none" => AutoOffsetReset::None,
@@ -107,6 +121,24 @@ impl Reader<'_> {
 
     fn handler(&self, name: &str) -> Result<OnError> {
         Ok(if self.text(name)? == "continue" { OnError::Skip } else { OnError::Fail })
+    }
+
+    fn stores(&self) -> Result<StoreSettings> {
+        Ok(StoreSettings {
+            on_disk: self.text("default.dsl.store")? != "in_memory",
+            state_dir: self.text("state.dir")?.into(),
+            cleanup_delay: self.duration("state.cleanup.delay.ms")?,
+            rocksdb: RocksOptions {
+                block_cache_bytes: self.number("highwater.rocksdb.block.cache.bytes")?,
+                write_buffer_bytes: self.number("highwater.rocksdb.write.buffer.bytes")?,
+                compression: match self.text("highwater.rocksdb.compression")?.as_str() {
+                    "none" => Compression::None,
+                    _ => Compression::Lz4,
+                },
+                max_open_files: self.number("highwater.rocksdb.max.open.files")?,
+                sync: self.text("highwater.rocksdb.sync")? == "true",
+            },
+        })
     }
 
     fn tasks(&self) -> Result<TaskSettings> {

@@ -17,7 +17,7 @@ use super::questions::Questions;
 use super::running::Running;
 use super::start::{Start, Started};
 use crate::broker::{FailureKind, GroupMetadata, Outgoing, Ticket};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::processor::Counts;
 use crate::record::{TaskId, TopicPartition};
 use std::collections::BTreeMap;
@@ -135,6 +135,12 @@ impl Worker {
     pub(crate) fn running(&self) -> &[Running] {
         &self.running
     }
+    /// The tasks that are its own, running or not yet.
+    pub(crate) fn owned(&self) -> impl Iterator<Item = TaskId> {
+        let assigned = self.assigned.iter().flat_map(|(_, tasks)| tasks).copied();
+        let starting = self.starts.iter().map(|start| start.id);
+        assigned.chain(starting).chain(self.running.iter().map(|running| running.id))
+    }
 
     /// What its tasks counted; repeated work after an abort is counted once.
     pub(crate) fn counts(&self) -> Counts {
@@ -170,7 +176,9 @@ impl Worker {
             return Ok(activity);
         }
         if !orders.finish {
-            self.work(step, ending, &mut activity)?;
+            if let Err(error) = self.work(step, ending, &mut activity) {
+                return self.read_failed(error);
+            }
             if !self.send(step, &mut activity)? {
                 return Ok(activity);
             }
@@ -297,11 +305,23 @@ impl Worker {
             unsent: &mut self.unsent,
             owner: self.owner.as_ref(),
         };
-        match commit.step(step, &mut parts)? {
-            Outcome::Not(activity) => return Ok(activity),
-            Outcome::Back(why) => self.abort(&why),
-            Outcome::Done(done) => self.committed(step, orders, &done),
+        match commit.step(step, &mut parts) {
+            Ok(Outcome::Not(activity)) => return Ok(activity),
+            Ok(Outcome::Back(why)) => self.abort(&why),
+            Ok(Outcome::Done(done)) => self.committed(step, orders, &done),
+            Err(error) => return self.read_failed(error),
         }
+        Ok(Activity::PROGRESS)
+    }
+
+    /// Stores that cannot be read, before anything is committed: the tasks open them again. A store that cannot be
+    /// written is no error of a commit.
+    fn read_failed(&mut self, error: Error) -> Result<Activity> {
+        if !error.is_disk() {
+            return Err(error);
+        }
+        tracing::error!(%error, "the state cannot be read: the tasks are opened again");
+        self.abort("the state cannot be read");
         Ok(Activity::PROGRESS)
     }
 

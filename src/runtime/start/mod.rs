@@ -44,6 +44,15 @@ pub(crate) struct Start {
     /// Read-committed ends of changelogs whose committed end is not known.
     stable: BTreeMap<TopicPartition, LogBounds>,
     positions: Positions,
+    trouble: Trouble,
+}
+
+/// The disk fails: the start waits and begins again.
+#[derive(Default)]
+struct Trouble {
+    times: u32,
+    /// The machine's clock.
+    until: Option<i64>,
 }
 
 enum Stage {
@@ -78,10 +87,36 @@ impl Start {
             bounds: BTreeMap::new(),
             stable: BTreeMap::new(),
             positions: Positions::default(),
+            trouble: Trouble::default(),
         }
     }
 
+    /// A disk that fails is waited for: it may be full, or a former owner has not closed the stores yet.
     pub(crate) fn step(&mut self, step: &mut Step<'_>) -> Result<Started> {
+        if let Some(until) = self.trouble.until.filter(|until| step.moment.machine < *until) {
+            return Ok(Started::Not(Activity::until(until)));
+        }
+        self.trouble.until = None;
+        match self.advance(step) {
+            Err(error) if error.is_disk() => Ok(Started::Not(self.wait_for_disk(step, &error))),
+            stepped => stepped,
+        }
+    }
+
+    fn wait_for_disk(&mut self, step: &Step<'_>, error: &Error) -> Activity {
+        let settings = &step.process.settings;
+        let wait = settings.retry_backoff.saturating_mul(1 << self.trouble.times.min(16));
+        self.trouble.times += 1;
+        // It may last for hours.
+        if self.trouble.times.is_power_of_two() {
+            tracing::error!(task = %self.id, %error, "the task waits for its disk");
+        }
+        let until = step.moment.machine + wait.min(settings.retry_backoff_max);
+        (self.stage, self.ask, self.trouble.until) = (Stage::Committed, Ask::default(), Some(until));
+        Activity::until(until)
+    }
+
+    fn advance(&mut self, step: &mut Step<'_>) -> Result<Started> {
         let activity = match self.stage {
             Stage::Committed => self.ask_committed(step),
             Stage::Ends => self.ask_ends(step),
@@ -265,7 +300,8 @@ impl Start {
             since: self.since,
             backend: restore.backend.clone(),
             logs: restore.logs(&self.topics),
-            again: std::mem::take(&mut self.again),
+            // Kept, for the disk may fail yet.
+            again: self.again.clone(),
         };
         for (log, again) in made.logs.iter_mut().zip(&mut made.again) {
             if let Some(log) = log {
