@@ -148,6 +148,13 @@ impl StreamsConfig {
         self.values.iter().filter_map(topic).collect()
     }
 
+    /// Whether producers compress.
+    pub(crate) fn compresses(&self) -> bool {
+        let given =
+            ["producer.compression.type", "compression.type"].into_iter().find_map(|name| self.value(name));
+        given.is_some_and(|codec| codec.trim() != "none")
+    }
+
     fn is_exactly_once(&self) -> bool {
         self.values.get("processing.guarantee").is_some_and(|value| value.text.trim() == "exactly_once_v2")
     }

@@ -43,5 +43,6 @@ pub(crate) use process::Surroundings;
 pub(crate) use settings::Settings;
 pub use task::{Explanation, Held, Holder};
 pub(crate) use task::{
-    InputKind, InputPlan, Question, Ran, Saved, SavedInput, Task, TaskCheckpoint, TaskPlan, Wakeup,
+    InputKind, InputPlan, Judging, Question, Ran, Saved, SavedInput, Task, TaskCheckpoint, TaskPlan,
+    Verdicts, Wakeup,
 };

@@ -1,8 +1,9 @@
 //! The checked properties as types, read once when an application is made.
 
 use super::config::StreamsConfig;
-use super::task::{FutureSkewPolicy, OnError, TaskSettings};
+use super::task::{FutureSkewPolicy, TaskSettings};
 use crate::error::{Error, Result};
+use crate::processor::{PerKind, Response, Retries};
 use crate::topology::AutoOffsetReset;
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -39,6 +40,12 @@ pub(crate) struct Settings {
     pub(crate) shutdown_timeout: i64,
     pub(crate) reset_lost_offsets: bool,
     pub(crate) accept_topology_change: bool,
+    /// Where dead letters go.
+    pub(crate) dead_letter_topic: Option<Arc<str>>,
+    /// In bytes, of one record.
+    pub(crate) max_request_size: usize,
+    /// What the client writes is compressed.
+    pub(crate) compresses: bool,
     /// For the internal topics that are made.
     pub(crate) topic_configs: BTreeMap<String, String>,
 }
@@ -71,6 +78,11 @@ impl Settings {
             shutdown_timeout: read.number("highwater.shutdown.timeout.ms")?,
             reset_lost_offsets: read.text("highwater.on.lost.offsets")? == "reset",
             accept_topology_change: read.text("highwater.on.topology.change")? == "accept",
+            dead_letter_topic: config
+                .value("errors.dead.letter.queue.topic.name")
+                .map(|name| name.trim().into()),
+            max_request_size: read.number("max.request.size")?,
+            compresses: config.compresses(),
             topic_configs: config.topic_configs(),
         })
     }
@@ -105,8 +117,35 @@ impl Reader<'_> {
         Ok(Duration::from_millis(self.number(name)?))
     }
 
-    fn handler(&self, name: &str) -> Result<OnError> {
-        Ok(if self.text(name)? == "continue" { OnError::Skip } else { OnError::Fail })
+    /// `exhausted` and the handlers share their words.
+    fn response(&self, name: &str) -> Result<Response> {
+        let word = self.text(name)?;
+        let letters = self.0.value("errors.dead.letter.queue.topic.name").is_some();
+        Ok(match short_name(&word) {
+            "continue" => Response::Continue,
+            "dlq" => Response::DeadLetter,
+            "retry" => Response::Retry,
+            // As those classes do: they write dead letters where a topic is named.
+            "LogAndContinue" if letters => Response::DeadLetter,
+            "LogAndContinue" => Response::Continue,
+            _ => Response::Fail,
+        })
+    }
+
+    fn on_error(&self) -> Result<PerKind<Response>> {
+        Ok(PerKind {
+            reading: self.response("deserialization.exception.handler")?,
+            processing: self.response("processing.exception.handler")?,
+            writing: self.response("production.exception.handler")?,
+        })
+    }
+
+    fn retries(&self) -> Result<Retries> {
+        Ok(Retries {
+            most: self.number("highwater.max.retries")?,
+            exhausted: self.response("highwater.on.retries.exhausted")?,
+            backoff: (self.number("retry.backoff.ms")?, self.number("retry.backoff.max.ms")?),
+        })
     }
 
     fn tasks(&self) -> Result<TaskSettings> {
@@ -115,6 +154,7 @@ impl Reader<'_> {
             max_future_skew: self.duration_or_off("highwater.max.future.skew.ms")?,
             future_skew_policy: match self.text("highwater.future.skew.policy")?.as_str() {
                 "skip" => FutureSkewPolicy::Skip,
+                "dead-letter" => FutureSkewPolicy::DeadLetter,
                 "fail" => FutureSkewPolicy::Fail,
                 _ => FutureSkewPolicy::Accept,
             },
@@ -124,8 +164,8 @@ impl Reader<'_> {
                 ms => Some(Duration::from_millis(ms.unsigned_abs())),
             },
             max_buffered_records: self.number("buffered.records.per.partition")?,
-            on_deserialization_error: self.handler("deserialization.exception.handler")?,
-            on_processing_error: self.handler("processing.exception.handler")?,
+            on_error: self.on_error()?,
+            retries: self.retries()?,
             uncommitted_max_bytes: self.number("statestore.uncommitted.max.bytes")?,
             marker_interval: self.duration("highwater.watermark.interval.ms")?,
             ask_interval: self.duration("highwater.idle.ask.interval.ms")?,
@@ -133,4 +173,10 @@ impl Reader<'_> {
             flush_each_batch: self.text("processing.guarantee")? == "at_least_once",
         })
     }
+}
+
+/// Kafka Streams' class names without package and ending.
+fn short_name(word: &str) -> &str {
+    let class = word.rsplit('.').next().unwrap_or(word);
+    class.strip_suffix("ExceptionHandler").map_or(word, |name| name.trim_end_matches("Processing"))
 }

@@ -16,7 +16,7 @@ use super::checkpoint::Checkpoint;
 use super::process::{Activity, Step};
 use super::running::{Made, Running};
 use super::topics::TaskTopics;
-use super::{OffsetMetadata, Saved, SavedInput};
+use super::{OffsetMetadata, Saved, SavedInput, Verdicts};
 use crate::broker::{Isolation, LogBounds, Offsets};
 use crate::error::{Error, Result};
 use crate::record::{TaskId, TopicPartition};
@@ -35,6 +35,7 @@ pub(crate) struct Start {
     topics: TaskTopics,
     /// Per store, keys that have to be written to the changelog again by the first commit.
     again: Vec<Keys>,
+    verdicts: Verdicts,
     stage: Stage,
     ask: Ask,
     /// The date when the committed offsets were asked for.
@@ -63,7 +64,7 @@ pub(crate) enum Started {
 }
 
 impl Start {
-    pub(crate) fn new(id: TaskId, topics: TaskTopics, again: Vec<Keys>) -> Self {
+    pub(crate) fn new(id: TaskId, topics: TaskTopics, again: Vec<Keys>, verdicts: Verdicts) -> Self {
         let stores = topics.changelogs.len();
         let mut again = again;
         again.resize_with(stores, Keys::new);
@@ -71,6 +72,7 @@ impl Start {
             id,
             topics,
             again,
+            verdicts,
             stage: Stage::Committed,
             ask: Ask::default(),
             since: Timestamp::MIN,
@@ -266,6 +268,7 @@ impl Start {
             backend: restore.backend.clone(),
             logs: restore.logs(&self.topics),
             again: std::mem::take(&mut self.again),
+            verdicts: std::mem::take(&mut self.verdicts),
         };
         for (log, again) in made.logs.iter_mut().zip(&mut made.again) {
             if let Some(log) = log {
