@@ -17,7 +17,6 @@ mod point;
 mod preparation;
 mod process;
 mod producer;
-mod properties;
 mod questions;
 mod running;
 mod settings;

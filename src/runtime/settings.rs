@@ -46,8 +46,31 @@ pub(crate) struct Settings {
     pub(crate) max_request_size: usize,
     /// What the client writes is compressed.
     pub(crate) compresses: bool,
+    pub(crate) kafka: KafkaSettings,
     /// For the internal topics that are made.
     pub(crate) topic_configs: BTreeMap<String, String>,
+}
+
+/// What the client of Kafka needs besides its own properties. Times are in ms.
+#[derive(Clone, Debug)]
+pub(crate) struct KafkaSettings {
+    /// `host:port`; empty on the embedded log.
+    pub(crate) bootstrap_servers: Vec<String>,
+    pub(crate) group_instance_id: Option<String>,
+    /// KIP-848: the broker assigns.
+    pub(crate) consumer_protocol: bool,
+    /// `partition.assignment.strategy=cooperative-sticky`.
+    pub(crate) cooperative: bool,
+    pub(crate) session_timeout: i64,
+    pub(crate) heartbeat_interval: i64,
+    pub(crate) max_poll_interval: i64,
+    pub(crate) request_timeout: i64,
+    pub(crate) api_timeout: i64,
+    /// Of internal topics; -1: the broker's default.
+    pub(crate) replication_factor: i32,
+    /// For records that were fetched and not taken, all partitions together.
+    pub(crate) fetch_buffer_bytes: usize,
+    pub(crate) watchdog_timeout: i64,
 }
 
 impl Settings {
@@ -83,6 +106,7 @@ impl Settings {
                 .map(|name| name.trim().into()),
             max_request_size: read.number("max.request.size")?,
             compresses: config.compresses(),
+            kafka: read.kafka()?,
             topic_configs: config.topic_configs(),
         })
     }
@@ -145,6 +169,25 @@ impl Reader<'_> {
             most: self.number("highwater.max.retries")?,
             exhausted: self.response("highwater.on.retries.exhausted")?,
             backoff: (self.number("retry.backoff.ms")?, self.number("retry.backoff.max.ms")?),
+        })
+    }
+
+    fn kafka(&self) -> Result<KafkaSettings> {
+        let servers = self.0.value("bootstrap.servers").unwrap_or_default();
+        let servers = servers.split(',').map(str::trim).filter(|server| !server.is_empty());
+        Ok(KafkaSettings {
+            bootstrap_servers: servers.map(str::to_owned).collect(),
+            group_instance_id: self.0.value("group.instance.id").map(|id| id.trim().to_owned()),
+            consumer_protocol: self.text("group.protocol")? == "consumer",
+            cooperative: self.text("partition.assignment.strategy")? == "cooperative-sticky",
+            session_timeout: self.number("session.timeout.ms")?,
+            heartbeat_interval: self.number("heartbeat.interval.ms")?,
+            max_poll_interval: self.number("max.poll.interval.ms")?,
+            request_timeout: self.number("request.timeout.ms")?,
+            api_timeout: self.number("default.api.timeout.ms")?,
+            replication_factor: self.number("replication.factor")?,
+            fetch_buffer_bytes: self.number("highwater.fetch.buffer.bytes")?,
+            watchdog_timeout: self.number("highwater.watchdog.timeout.ms")?,
         })
     }
 

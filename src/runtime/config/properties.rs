@@ -154,14 +154,6 @@ pub(crate) const PROPERTIES: &[Property] = &[
         "Under at_least_once watermarks are told through repartition topics this often between commits."),
 ];
 
-/// Prefixes whose rest is the client's or the topics' own.
-pub(crate) const PASSED_ON: &[(&str, &str)] = &[
-    ("admin.", "Passed on to the client for administration. No effect on the embedded log."),
-    ("consumer.", "Passed on to the consumer. No effect on the embedded log."),
-    ("producer.", "Passed on to the producer. No effect on the embedded log."),
-    ("topic.", "Set on the internal topics that are made."),
-];
-
 /// Properties of Kafka Streams that are not here, and what to do instead.
 #[rustfmt::skip]
 pub(crate) const ELSEWHERE: &[(&str, &str)] = &[
@@ -188,9 +180,20 @@ pub(crate) fn find(name: &str) -> Option<&'static Property> {
 
 /// Whether a value must not be shown.
 pub(crate) fn is_secret(name: &str) -> bool {
-    ["password", "secret", "token", "jaas", "credential", "private", "ssl.key"]
-        .iter()
-        .any(|word| name.contains(word))
+    [
+        "password",
+        "passphrase",
+        "secret",
+        "token",
+        "jaas",
+        "credential",
+        "private",
+        "ssl.key",
+        "oauthbearer.config",
+        "kinit.cmd",
+    ]
+    .iter()
+    .any(|word| name.contains(word))
 }
 
 impl Property {
