@@ -15,6 +15,8 @@ pages! {
     Concepts: "../guide/src/concepts.md",
     Windows: "../guide/src/windows.md",
     Bars: "../guide/src/bars.md",
+    Errors: "../guide/src/errors.md",
+    Configuration: "../guide/src/configuration.md",
     Testing: "../guide/src/testing.md",
     Architecture: "../guide/src/architecture.md",
     KafkaStreams: "../guide/src/kafka-streams.md",

@@ -91,6 +91,11 @@ impl Effects {
             retries: 0,
         }
     }
+    /// Whether anything but the end can follow from a failure.
+    #[inline]
+    pub(crate) fn is_lenient(&self) -> bool {
+        self.lenient
+    }
 }
 
 impl Default for Effects {

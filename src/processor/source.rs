@@ -191,7 +191,7 @@ impl<K, V> SinkNode<K, V> {
         }
     }
 
-    fn outgoing(&mut self, cx: &Cx<'_>, key: &K, value: &V) -> Result<Outgoing> {
+    fn write(&mut self, cx: &mut Cx<'_>, key: &K, value: &V) -> Result<()> {
         let topic = self.topic(cx, key, value);
         let Some(&partitions) = self.counts.get(&*topic) else {
             return Err(Error::new(ErrorKind::Topics, format!("topic `{topic}` does not exist"))
@@ -202,20 +202,25 @@ impl<K, V> SinkNode<K, V> {
         let key_bytes = self.encode(&*key_codec, key, "key")?;
         let value_bytes = self.encode(&*value_codec, value, "value")?;
         let partition = self.partition(key, value, key_bytes.as_deref(), partitions, &topic)?;
-        let record = Outgoing {
+        cx.effects.records.push(Outgoing {
             target: TopicPartition { topic, partition },
             timestamp: cx.timestamp,
             key: key_bytes,
             value: value_bytes,
             headers: cx.headers.clone(),
-        };
-        match self.limits.exceeded(&record) {
-            None => Ok(record),
-            Some((size, limit)) => Err(self.too_large(&record, size, limit)),
-        }
+        });
+        let exceeded = cx.effects.records.last().and_then(|record| self.limits.exceeded(record));
+        if exceeded.is_none() { Ok(()) } else { self.take_back(cx, exceeded) }
     }
 
     #[cold]
+    fn take_back(&self, cx: &mut Cx<'_>, exceeded: Option<(usize, Limit)>) -> Result<()> {
+        match (cx.effects.records.pop(), exceeded) {
+            (Some(record), Some((size, limit))) => Err(self.too_large(&record, size, limit)),
+            _ => Ok(()),
+        }
+    }
+
     fn too_large(&self, record: &Outgoing, size: usize, limit: Limit) -> Error {
         let text = format!("a record of {size} bytes is too large for `{}`", record.target.topic);
         Error::new(ErrorKind::Production, text)
@@ -229,15 +234,11 @@ impl<K, V> SinkNode<K, V> {
 
 impl<K, V> Sink<K, V> for SinkNode<K, V> {
     fn process(&mut self, cx: &mut Cx<'_>, key: &K, value: &V) -> Result<()> {
-        match self.outgoing(cx, key, value) {
-            Ok(record) => {
-                cx.effects.records.push(record);
-                Ok(())
-            }
+        match self.write(cx, key, value) {
             Err(error) if error.kind() == ErrorKind::Production => {
                 cx.effects.judge.clone().unwritten(cx, error)
             }
-            Err(error) => Err(error),
+            written => written,
         }
     }
 }

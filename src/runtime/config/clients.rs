@@ -4,7 +4,7 @@
 //! or `restore.consumer.`, and last what must not be changed.
 
 use super::StreamsConfig;
-use super::librdkafka::{Java, Scope, java, reserved, scope};
+use super::client_properties::{Java, Scope, java, reserved, scope};
 use super::properties::{find, is_secret};
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,7 +1,7 @@
 //! Properties from the environment: `HIGHWATER_` and the name in capitals, with `_` for `.`.
 
+use super::client_properties::{JAVA, KNOWN, RESERVED};
 use super::clients::PREFIXES;
-use super::librdkafka::{JAVA, KNOWN, RESERVED};
 use super::properties::{ELSEWHERE, PROPERTIES};
 
 /// Starts the names of variables.

@@ -3,9 +3,9 @@
 //! Properties are collected as text with where they came from; what is wrong is told all together when the
 //! application is made. Secrets are never printed.
 
+mod client_properties;
 mod clients;
 mod environment;
-mod librdkafka;
 mod properties;
 mod property_file;
 #[cfg(test)]
@@ -289,7 +289,7 @@ fn foreign(name: &str, from: &str) -> Option<String> {
 
 fn advice(prefix: Option<&str>, rest: &str) -> String {
     let ours = PROPERTIES.iter().map(|property| property.name).filter(|_| prefix.is_none());
-    let clients = librdkafka::KNOWN.iter().map(|(name, _)| *name);
+    let clients = client_properties::KNOWN.iter().map(|(name, _)| *name);
     let near = ours
         .chain(clients)
         .map(|known| (strsim::jaro_winkler(rest, known), known))

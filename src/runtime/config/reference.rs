@@ -2,8 +2,8 @@
 //!
 //! `UPDATE=1 cargo test --lib config::reference` writes it anew.
 
+use super::client_properties::{JAVA, Java, RESERVED};
 use super::clients::PREFIXES;
-use super::librdkafka::{JAVA, Java, RESERVED};
 use super::properties::{ELSEWHERE, HANDLER_CLASSES, Kind, PROPERTIES, Property};
 use std::fmt::Write as _;
 use std::path::Path;
@@ -107,7 +107,7 @@ fn passed_on(page: &mut String) {
         };
         let _ = writeln!(page, "| `{name}` | {here} |");
     }
-    for (name, why) in ELSEWHERE.iter().filter(|(name, _)| super::librdkafka::java(name).is_none()) {
+    for (name, why) in ELSEWHERE.iter().filter(|(name, _)| super::client_properties::java(name).is_none()) {
         let _ = writeln!(page, "| `{name}` | {why} |");
     }
 }

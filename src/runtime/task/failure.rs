@@ -10,12 +10,13 @@ use crate::runtime::Moment;
 use crate::runtime::partition_group::Head;
 
 /// A record and the task before it was processed.
-pub(super) struct Attempt {
+pub(super) struct Attempt<'a> {
     pub(super) head: Head,
-    pub(super) record: LogRecord,
+    pub(super) record: &'a LogRecord,
     pub(super) retries: u32,
     pub(super) outputs: usize,
-    pub(super) counts: Counts,
+    /// `None`: a failure ends the application.
+    pub(super) counts: Option<Counts>,
 }
 
 impl Task {
@@ -37,9 +38,9 @@ impl Task {
 
     /// A record that could not be processed, or whose results could not be written.
     #[cold]
-    pub(super) fn failed(&mut self, attempt: Attempt, moment: Moment, error: Error) -> Result<()> {
-        let Attempt { head, record, retries, .. } = &attempt;
-        let (input, offset, retries) = (head.input, record.offset, *retries);
+    pub(super) fn failed(&mut self, attempt: Attempt<'_>, moment: Moment, error: Error) -> Result<()> {
+        let Attempt { head, record, retries, outputs, counts } = attempt;
+        let (input, offset) = (head.input, record.offset);
         let error = match self.group.metadata(input) {
             Some(metadata) => located(error, metadata, &self.id),
             None => error,
@@ -57,22 +58,22 @@ impl Task {
         };
         if self.effects.touched {
             self.verdicts.put(input, offset, verdict);
-            self.given_up = true;
+            (self.given_up, self.held) = (true, true);
             return Ok(());
         }
-        self.effects.records.truncate(attempt.outputs);
-        self.effects.counts = attempt.counts;
-        self.carry_out(verdict, attempt.head, attempt.record)
+        self.effects.records.truncate(outputs);
+        self.effects.counts = counts.unwrap_or(self.effects.counts);
+        self.carry_out(verdict, head, record)
     }
 
     /// What was decided, for a record that has changed nothing.
-    pub(super) fn carry_out(&mut self, verdict: Verdict, head: Head, record: LogRecord) -> Result<()> {
+    pub(super) fn carry_out(&mut self, verdict: Verdict, head: Head, record: &LogRecord) -> Result<()> {
         let offset = record.offset;
         match verdict {
             Verdict::Retry { until, .. } => {
                 self.verdicts.put(head.input, offset, verdict);
-                self.waits_until = Some(until);
-                self.group.put_back(head.input, record);
+                (self.waits_until, self.held) = (Some(until), true);
+                self.group.put_back(head.input, record.clone());
                 return Ok(());
             }
             Verdict::Skip => {}

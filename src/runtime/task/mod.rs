@@ -103,7 +103,9 @@ pub(crate) struct Task {
     /// Time runs on by itself.
     closing: bool,
     verdicts: Verdicts,
-    /// The next record is tried again then (machine's clock); nothing is taken before.
+    /// One of the three below may hold: then nothing is taken.
+    held: bool,
+    /// The next record is tried again then (machine's clock).
     waits_until: Option<i64>,
     /// A record was handled that failed before: it should be committed before anything else fails.
     commit_soon: bool,

@@ -53,6 +53,7 @@ impl Task {
             marked: None,
             closing: false,
             verdicts: Verdicts::default(),
+            held: false,
             waits_until: None,
             commit_soon: false,
             given_up: false,

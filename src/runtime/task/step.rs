@@ -55,13 +55,13 @@ impl Task {
             if self.is_due() {
                 continue;
             }
-            if ran.records >= max_records || budget == 0 || self.pauses(moment) {
+            if ran.records >= max_records || budget == 0 || self.held && self.is_held(moment) {
                 return Ok(());
             }
             let next = if self.group.ready(moment.machine) { self.group.take() } else { None };
             match next {
                 Some((head, record)) => {
-                    self.process(head, record, moment)?;
+                    self.process(head, &record, moment)?;
                     ran.records += 1;
                     ran.progressed = true;
                 }
@@ -110,19 +110,21 @@ impl Task {
     }
 
     /// Nothing more is taken in this run.
-    fn pauses(&mut self, moment: Moment) -> bool {
-        if self.waits_until.is_some_and(|until| moment.machine >= until) {
-            self.waits_until = None;
-        }
-        self.waits_until.is_some() || self.commit_soon || self.given_up
+    #[cold]
+    fn is_held(&mut self, moment: Moment) -> bool {
+        self.waits_until = self.waits_until.filter(|until| moment.machine < *until);
+        self.held = self.waits_until.is_some() || self.commit_soon || self.given_up;
+        self.held
     }
 
-    fn process(&mut self, head: Head, record: LogRecord, moment: Moment) -> Result<()> {
-        if let Some(verdict) = self.verdicts.of(head.input, record.offset).cloned() {
+    fn process(&mut self, head: Head, record: &LogRecord, moment: Moment) -> Result<()> {
+        if !self.verdicts.is_empty()
+            && let Some(verdict) = self.verdicts.of(head.input, record.offset).cloned()
+        {
             return self.process_again(verdict, head, record, moment);
         }
         self.effects.counts.processed += 1;
-        if self.move_time(head, &record, moment)? {
+        if self.move_time(head, record, moment)? {
             return self.attempt(head, record, moment, 0);
         }
         self.effects.counts.dropped += 1;
@@ -136,7 +138,7 @@ impl Task {
         &mut self,
         verdict: Verdict,
         head: Head,
-        record: LogRecord,
+        record: &LogRecord,
         moment: Moment,
     ) -> Result<()> {
         let (retry, until, moved) = match verdict {
@@ -145,24 +147,30 @@ impl Task {
         };
         if moment.machine < until {
             // What came before it need not be done again if it fails again.
-            self.commit_soon = true;
+            self.commit_next();
             return self.carry_out(verdict, head, record);
         }
         if !moved {
             self.effects.counts.processed += 1;
-            self.move_time(head, &record, moment)?;
+            self.move_time(head, record, moment)?;
         }
         if matches!(verdict, Verdict::Retry { .. }) {
             return self.attempt(head, record, moment, retry);
         }
-        self.commit_soon = true;
+        self.commit_next();
         self.carry_out(verdict, head, record)
     }
 
-    fn attempt(&mut self, head: Head, record: LogRecord, moment: Moment, retries: u32) -> Result<()> {
-        let (outputs, counts) = (self.effects.records.len(), self.effects.counts);
+    fn commit_next(&mut self) {
+        (self.commit_soon, self.held) = (true, true);
+    }
+
+    #[inline]
+    fn attempt(&mut self, head: Head, record: &LogRecord, moment: Moment, retries: u32) -> Result<()> {
+        let outputs = self.effects.records.len();
+        let counts = self.effects.is_lenient().then_some(self.effects.counts);
         (self.effects.touched, self.effects.retries) = (false, retries);
-        match self.call_source(head, &record, moment.now) {
+        match self.call_source(head, record, moment.now) {
             Ok(()) => {
                 self.group.handle(head.input, record.offset);
                 Ok(())
