@@ -4,6 +4,7 @@
 //! `error[HW0301]: ...`, then indented coordinates, `cause:` and `help:`.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -19,6 +20,8 @@ struct Inner {
     message: String,
     lines: Vec<(&'static str, String)>,
     source: Option<BoxError>,
+    /// Where it happened, if that is known.
+    node: Option<Arc<str>>,
 }
 
 /// The classes of failure; the number is the code that is printed.
@@ -56,7 +59,7 @@ pub(crate) enum ErrorKind {
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self(Box::new(Inner { kind, message: message.into(), lines: Vec::new(), source: None }))
+        Self(Box::new(Inner { kind, message: message.into(), lines: Vec::new(), source: None, node: None }))
     }
 
     pub(crate) fn config(message: impl Into<String>) -> Self {
@@ -86,6 +89,24 @@ impl Error {
     }
     pub(crate) fn help(self, text: impl Into<String>) -> Self {
         self.with("help", text)
+    }
+
+    /// What is done about it; the last word counts.
+    pub(crate) fn action(mut self, text: impl Into<String>) -> Self {
+        self.0.lines.retain(|(label, _)| *label != "action");
+        self.with("action", text)
+    }
+
+    pub(crate) fn at_node(mut self, node: &Arc<str>) -> Self {
+        self.0.node = Some(node.clone());
+        self
+    }
+    pub(crate) fn node(&self) -> Option<&Arc<str>> {
+        self.0.node.as_ref()
+    }
+    /// The first line, without the code.
+    pub(crate) fn message(&self) -> &str {
+        &self.0.message
     }
 
     /// Whether a line with this label is there already.

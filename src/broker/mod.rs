@@ -9,12 +9,14 @@ mod contract;
 #[cfg(feature = "kafka")]
 pub(crate) mod kafka;
 pub(crate) mod memory;
+mod record_size;
 
 use crate::record::{Headers, TopicPartition};
 use crate::time::Timestamp;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Bytes of a record, shared between the log and its readers.
 pub(crate) type Bytes = std::sync::Arc<[u8]>;
@@ -61,11 +63,26 @@ pub(crate) enum FailureKind {
 pub(crate) struct Failure {
     pub(crate) kind: FailureKind,
     pub(crate) message: String,
+    /// Of a record that was refused because of its size.
+    pub(crate) too_large: Option<TooLarge>,
+}
+
+/// A record that is larger than its topic takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TooLarge {
+    pub(crate) topic: Arc<str>,
+    /// As [`Outgoing::size`] has it.
+    pub(crate) size: usize,
 }
 
 impl Failure {
     pub(crate) fn new(kind: FailureKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        Self { kind, message: message.into(), too_large: None }
+    }
+    /// This record is the reason: it is larger than its topic takes.
+    pub(crate) fn too_large(self, record: &Outgoing) -> Self {
+        let too_large = Some(TooLarge { topic: record.target.topic.clone(), size: record.size() });
+        Self { too_large, ..self }
     }
 }
 

@@ -19,7 +19,6 @@ mod point;
 mod preparation;
 mod process;
 mod producer;
-mod properties;
 mod questions;
 mod running;
 mod settings;
@@ -46,5 +45,6 @@ pub(crate) use process::Surroundings;
 pub(crate) use settings::Settings;
 pub use task::{Explanation, Held, Holder};
 pub(crate) use task::{
-    InputKind, InputPlan, Question, Ran, Saved, SavedInput, Task, TaskCheckpoint, TaskPlan, Wakeup,
+    InputKind, InputPlan, Judging, Question, Ran, Saved, SavedInput, Task, TaskCheckpoint, TaskPlan,
+    Verdicts, Wakeup,
 };

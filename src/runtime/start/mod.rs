@@ -16,7 +16,7 @@ use super::checkpoint::Checkpoint;
 use super::process::{Activity, Step};
 use super::running::{Made, Running};
 use super::topics::TaskTopics;
-use super::{OffsetMetadata, Saved, SavedInput};
+use super::{OffsetMetadata, Saved, SavedInput, Verdicts};
 use crate::broker::{Isolation, LogBounds, Offsets};
 use crate::error::{Error, Result};
 use crate::record::{TaskId, TopicPartition};
@@ -35,6 +35,7 @@ pub(crate) struct Start {
     topics: TaskTopics,
     /// Per store, keys that have to be written to the changelog again by the first commit.
     again: Vec<Keys>,
+    verdicts: Verdicts,
     stage: Stage,
     ask: Ask,
     /// The date when the committed offsets were asked for.
@@ -72,7 +73,7 @@ pub(crate) enum Started {
 }
 
 impl Start {
-    pub(crate) fn new(id: TaskId, topics: TaskTopics, again: Vec<Keys>) -> Self {
+    pub(crate) fn new(id: TaskId, topics: TaskTopics, again: Vec<Keys>, verdicts: Verdicts) -> Self {
         let stores = topics.changelogs.len();
         let mut again = again;
         again.resize_with(stores, Keys::new);
@@ -80,6 +81,7 @@ impl Start {
             id,
             topics,
             again,
+            verdicts,
             stage: Stage::Committed,
             ask: Ask::default(),
             since: Timestamp::MIN,
@@ -302,6 +304,7 @@ impl Start {
             logs: restore.logs(&self.topics),
             // Kept, for the disk may fail yet.
             again: self.again.clone(),
+            verdicts: self.verdicts.clone(),
         };
         for (log, again) in made.logs.iter_mut().zip(&mut made.again) {
             if let Some(log) = log {
