@@ -103,6 +103,10 @@ impl Consumer for KafkaConsumer {
         self.readers.position(partition)
     }
 
+    fn known_end(&self, partition: &TopicPartition) -> Option<i64> {
+        self.group.owns(partition).then(|| self.handle.known_end(&partition.topic, partition.partition)).flatten()
+    }
+
     fn start_commit(&mut self, offsets: Offsets) -> Ticket {
         self.tickets += 1;
         let ticket = Ticket(self.tickets);

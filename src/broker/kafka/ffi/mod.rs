@@ -286,6 +286,25 @@ impl Handle {
     }
 }
 
+impl Handle {
+    /// The log's end as the last fetch told it.
+    pub(super) fn known_end(&self, topic: &str, partition: u32) -> Option<i64> {
+        let topic = c_string(topic);
+        let (mut low, mut high) = (-1, -1);
+        // SAFETY: the name ends in 0; both numbers are ours.
+        let told = result(unsafe {
+            rd::rd_kafka_get_watermark_offsets(
+                self.raw(),
+                topic.as_ptr(),
+                partition as i32,
+                &raw mut low,
+                &raw mut high,
+            )
+        });
+        (told.is_ok() && high >= 0).then_some(high)
+    }
+}
+
 fn opaque_of(number: u64) -> *mut std::ffi::c_void {
     std::ptr::without_provenance_mut(number as usize)
 }
