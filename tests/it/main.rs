@@ -11,6 +11,8 @@ mod explanation;
 mod finalisation;
 mod handlers;
 mod heartbeat;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod pods;
 mod property;
 mod rounding;
