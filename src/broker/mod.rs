@@ -192,6 +192,10 @@ pub(crate) trait Producer: Send {
     /// Flushes, then commits. May be called again after `Unknown`: the same request twice is one commit.
     fn start_commit(&mut self) -> Ticket;
     fn start_abort(&mut self) -> Ticket;
+    /// Errors so far that belong to no call: a connection that was lost, a broker that said no.
+    fn troubles(&self) -> u64 {
+        0
+    }
     /// The offsets are those of a flush or of a commit, and empty for other calls.
     fn poll(&mut self, ticket: Ticket) -> Option<Answer<Acknowledged>>;
 }

@@ -3,6 +3,7 @@
 use super::config::{ClientKind, StreamsConfig};
 use super::ending::EndOfInput;
 use super::home::Home;
+use super::process::KillHook;
 use super::signal::Signal;
 use super::{LocalState, Settings, Surroundings};
 use crate::broker::kafka::{KafkaClient, KafkaConfig, Properties, Waker};
@@ -66,6 +67,17 @@ impl KafkaCluster {
     }
 }
 
+#[cfg(feature = "crash-points")]
+fn kill_hook() -> Result<Option<KillHook>> {
+    super::crash_points::from_environment()
+}
+
+#[cfg(not(feature = "crash-points"))]
+#[expect(clippy::unnecessary_wraps, reason = "with the feature it can fail")]
+fn kill_hook() -> Result<Option<KillHook>> {
+    Ok(None)
+}
+
 impl Home for KafkaCluster {
     fn clock(&self) -> Arc<dyn Clock> {
         self.clock.clone()
@@ -80,7 +92,7 @@ impl Home for KafkaCluster {
             disk: local.disk,
             instance_id: local.instance_id,
             seed,
-            kill: None,
+            kill: kill_hook()?,
         })
     }
 

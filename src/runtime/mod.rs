@@ -6,6 +6,8 @@ mod changelog_reader;
 mod checkpoint;
 mod commit;
 mod config;
+#[cfg(feature = "crash-points")]
+mod crash_points;
 mod embedded;
 mod ending;
 mod home;

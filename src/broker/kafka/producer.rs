@@ -188,6 +188,8 @@ impl KafkaProducer {
 impl Drop for KafkaProducer {
     fn drop(&mut self) {
         self.shared.over.store(true, Ordering::SeqCst);
+        // What is not on its way yet must not arrive after what a successor writes.
+        self.shared.handle.purge();
     }
 }
 
@@ -239,6 +241,10 @@ impl Producer for KafkaProducer {
 
     fn start_abort(&mut self) -> Ticket {
         self.call(Request::Abort, Ends::Abort)
+    }
+
+    fn troubles(&self) -> u64 {
+        self.shared.health.troubles()
     }
 
     fn poll(&mut self, ticket: Ticket) -> Option<Answer<Acknowledged>> {
