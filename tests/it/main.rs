@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod cascade;
+mod dead_letters;
 mod duplicates;
 mod end_to_end;
 mod explanation;
