@@ -4,6 +4,7 @@
 //! `error[HW0301]: ...`, then indented coordinates, `cause:` and `help:`.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -19,6 +20,8 @@ struct Inner {
     message: String,
     lines: Vec<(&'static str, String)>,
     source: Option<BoxError>,
+    /// Where it happened, if that is known.
+    node: Option<Arc<str>>,
 }
 
 /// The classes of failure; the number is the code that is printed.
@@ -42,6 +45,8 @@ pub(crate) enum ErrorKind {
     Calendar = 401,
     /// Local state cannot be read or written, or does not belong to this topology.
     State = 501,
+    /// The disk under the local state fails or is full; the state itself is as good as it was.
+    Disk = 502,
     /// The log answered with an error that may pass.
     Retriable = 601,
     /// Another member or producer has taken over.
@@ -54,7 +59,7 @@ pub(crate) enum ErrorKind {
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self(Box::new(Inner { kind, message: message.into(), lines: Vec::new(), source: None }))
+        Self(Box::new(Inner { kind, message: message.into(), lines: Vec::new(), source: None, node: None }))
     }
 
     pub(crate) fn config(message: impl Into<String>) -> Self {
@@ -65,6 +70,9 @@ impl Error {
     }
     pub(crate) fn state(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::State, message)
+    }
+    pub(crate) fn disk(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Disk, message)
     }
     pub(crate) fn internal(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Internal, message)
@@ -81,6 +89,24 @@ impl Error {
     }
     pub(crate) fn help(self, text: impl Into<String>) -> Self {
         self.with("help", text)
+    }
+
+    /// What is done about it; the last word counts.
+    pub(crate) fn action(mut self, text: impl Into<String>) -> Self {
+        self.0.lines.retain(|(label, _)| *label != "action");
+        self.with("action", text)
+    }
+
+    pub(crate) fn at_node(mut self, node: &Arc<str>) -> Self {
+        self.0.node = Some(node.clone());
+        self
+    }
+    pub(crate) fn node(&self) -> Option<&Arc<str>> {
+        self.0.node.as_ref()
+    }
+    /// The first line, without the code.
+    pub(crate) fn message(&self) -> &str {
+        &self.0.message
     }
 
     /// Whether a line with this label is there already.
@@ -136,7 +162,11 @@ impl Error {
     }
     /// Local state cannot be used.
     pub fn is_state(&self) -> bool {
-        self.0.kind == ErrorKind::State
+        matches!(self.0.kind, ErrorKind::State | ErrorKind::Disk)
+    }
+    /// The disk fails or is full: opening the state again may help, and nothing is lost with it.
+    pub(crate) fn is_disk(&self) -> bool {
+        self.0.kind == ErrorKind::Disk
     }
     /// Another member or producer has taken over.
     pub fn is_fenced(&self) -> bool {

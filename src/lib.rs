@@ -60,8 +60,8 @@ pub use dsl::{
 pub use embedded::Feed;
 pub use error::{BoxError, Error, Result};
 pub use processor::{
-    Cancellable, Children, Counts, FixedKeyProcessor, FixedKeyProcessorContext, Incomplete, Processor,
-    ProcessorContext, PunctuationType,
+    Cancellable, Children, Counts, ErrorHandlerContext, FixedKeyProcessor, FixedKeyProcessorContext,
+    Incomplete, Processor, ProcessorContext, PunctuationType, Response,
 };
 pub use record::{Headers, Record, RecordMetadata, TaskId, TopicPartition};
 pub use runtime::{

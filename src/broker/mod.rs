@@ -6,13 +6,17 @@
 
 #[cfg(test)]
 mod contract;
+#[cfg(feature = "kafka")]
+pub(crate) mod kafka;
 pub(crate) mod memory;
+mod record_size;
 
 use crate::record::{Headers, TopicPartition};
 use crate::time::Timestamp;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Bytes of a record, shared between the log and its readers.
 pub(crate) type Bytes = std::sync::Arc<[u8]>;
@@ -59,11 +63,26 @@ pub(crate) enum FailureKind {
 pub(crate) struct Failure {
     pub(crate) kind: FailureKind,
     pub(crate) message: String,
+    /// Of a record that was refused because of its size.
+    pub(crate) too_large: Option<TooLarge>,
+}
+
+/// A record that is larger than its topic takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TooLarge {
+    pub(crate) topic: Arc<str>,
+    /// As [`Outgoing::size`] has it.
+    pub(crate) size: usize,
 }
 
 impl Failure {
     pub(crate) fn new(kind: FailureKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        Self { kind, message: message.into(), too_large: None }
+    }
+    /// This record is the reason: it is larger than its topic takes.
+    pub(crate) fn too_large(self, record: &Outgoing) -> Self {
+        let too_large = Some(TooLarge { topic: record.target.topic.clone(), size: record.size() });
+        Self { too_large, ..self }
     }
 }
 
@@ -217,12 +236,14 @@ pub(crate) trait Admin: Send {
         isolation: Isolation,
         max: usize,
     ) -> Answer<(Vec<LogRecord>, i64)>;
+    /// It will not be read on: what was read ahead is given up.
+    fn stop_reading(&mut self, partition: &TopicPartition);
 }
 
 /// Makes the client objects of one process.
 pub(crate) trait Client: Send + Sync {
-    fn consumer(&self, group: &str, member_name: &str) -> Box<dyn Consumer>;
+    fn consumer(&self, group: &str, member_name: &str) -> Answer<Box<dyn Consumer>>;
     /// With an id it is transactional.
-    fn producer(&self, transactional_id: Option<&str>) -> Box<dyn Producer>;
-    fn admin(&self) -> Box<dyn Admin>;
+    fn producer(&self, transactional_id: Option<&str>) -> Answer<Box<dyn Producer>>;
+    fn admin(&self) -> Answer<Box<dyn Admin>>;
 }

@@ -1,7 +1,8 @@
 //! How a topic is read.
 
 use super::draft::Line;
-use crate::processor::Extract;
+use crate::error::Error;
+use crate::processor::{ErrorHandlerContext, Extract, Handler, Response};
 use crate::serdes::{Codec, DefaultSerde, NoKey, Nothing, NullableKey, Serde, both, nullable_key, optional};
 use crate::time::Timestamp;
 use crate::topology::AutoOffsetReset;
@@ -29,6 +30,7 @@ pub struct Consumed<K, V> {
     pub(super) idle_timeout: Option<Duration>,
     pub(super) reset: Option<AutoOffsetReset>,
     pub(super) node: Option<String>,
+    pub(super) on_deserialization_error: Option<Handler>,
     /// An extractor was given before the types it sees.
     pub(super) extractor_before_nulls: Option<Line>,
 }
@@ -54,6 +56,7 @@ impl<K: 'static, V: 'static> Consumed<K, V> {
             idle_timeout: None,
             reset: None,
             node: None,
+            on_deserialization_error: None,
             extractor_before_nulls: None,
         }
     }
@@ -96,6 +99,32 @@ impl<K: 'static, V: 'static> Consumed<K, V> {
         Self { node: Some(node.to_owned()), ..self }
     }
 
+    /// Decides about records of this source that cannot be read, before any other handler; also where a closure of
+    /// [`timestamp`](Self::timestamp) panics. [`Response::Retry`] is `Fail` here: the bytes stay as they are.
+    ///
+    /// ```
+    /// # use highwater::{*, testing::*, time::*}; let builder = StreamsBuilder::new();
+    /// let numbers = Consumed::<String, u64>::default().on_deserialization_error(|record, _| match record.value {
+    ///     Some([]) => Response::Continue, // an old producer's heartbeats
+    ///     _ => Response::DeadLetter,
+    /// });
+    /// builder.stream("in", numbers).to("out", Produced::default());
+    /// # let mut driver = TopologyTestDriver::new(builder.build()?);
+    /// let mut driver = driver.set("errors.dead.letter.queue.topic.name", "dead");
+    /// # let input = driver.input_topic("in", Produced::<String, Vec<u8>>::with(serdes::Utf8, serdes::Bytes));
+    /// # let dead = driver.output_topic("dead", Consumed::<String, Vec<u8>>::with(serdes::Utf8, serdes::Bytes));
+    /// driver.pipe_input(&input, "a".to_owned(), b"".to_vec(), Timestamp(0));
+    /// driver.pipe_input(&input, "a".to_owned(), b"seven".to_vec(), Timestamp(1));
+    /// assert_eq!(driver.read_output(&dead), [("a".to_owned(), b"seven".to_vec())]);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn on_deserialization_error(
+        self,
+        handler: impl Fn(&ErrorHandlerContext<'_>, &Error) -> Response + Send + Sync + 'static,
+    ) -> Self {
+        Self { on_deserialization_error: Some(Handler::new(handler)), ..self }
+    }
+
     /// Null keys are read as missing instead of failing. Before [`timestamp`](Self::timestamp), which sees the keys.
     #[track_caller]
     pub fn null_keys(self) -> Consumed<NullableKey<K>, V> {
@@ -127,6 +156,7 @@ impl<K: 'static, V: 'static> Consumed<K, V> {
             idle_timeout: self.idle_timeout,
             reset: self.reset,
             node: self.node,
+            on_deserialization_error: self.on_deserialization_error,
             extractor_before_nulls: self.extractor_before_nulls.or(computed.then_some(line)),
         }
     }

@@ -8,6 +8,7 @@ mod consumed;
 mod draft;
 mod gap_fill;
 mod grouping;
+mod handlers;
 mod kgrouped_stream;
 mod kstream;
 mod ktable;

@@ -162,8 +162,8 @@ fn writes<K: 'static, V: 'static>(target: Target<K, V>, written: Written<K, V>) 
         let counts = env.topics.clone();
         let Written { key, value, partitioner } = &written;
         let (key, value, partitioner) = (key.clone(), value.clone(), partitioner.clone());
-        let (node, scratch) = (wiring.name()?, Vec::new());
-        let sink = SinkNode { node, key, value, topics, partitioner, counts, round: 0, scratch };
+        let (limits, node, scratch) = (env.limits.clone(), wiring.name()?, Vec::new());
+        let sink = SinkNode { node, key, value, topics, partitioner, counts, limits, round: 0, scratch };
         wiring.put_sink::<K, V>(Rc::new(RefCell::new(sink)));
         Ok(())
     })

@@ -131,6 +131,7 @@ pub(super) fn source<K: 'static, V: 'static>(
         out_of_orderness: consumed.out_of_orderness,
         idle_timeout: consumed.idle_timeout,
         reset: consumed.reset,
+        on_deserialization_error: consumed.on_deserialization_error.clone(),
     };
     let (key, value) = (consumed.key.clone(), consumed.value.clone());
     let node = draft.add(name, Kind::Source(spec), &[], Traits::default(), reads(consumed));

@@ -12,6 +12,7 @@ use crate::record::{Headers, TaskId};
 use crate::state::{Disk, MemoryDisk};
 use crate::time::Timestamp;
 use crate::topology::{TaskEnv, Topology};
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// One task of a topology, driven by hand, on one partition.
@@ -33,6 +34,7 @@ impl Task {
             application_id: "app".into(),
             backend: MemoryDisk::default().open(task, &stores).expect("opens"),
             topics: Arc::new(topics.iter().map(|topic| (Arc::from(*topic), 1)).collect()),
+            limits: Rc::default(),
             cache_bytes: 1 << 20,
         };
         let graph = blueprint.instantiate(&env).expect("makes the task");
@@ -65,8 +67,15 @@ impl Task {
         let watermark = self.handed.max(Timestamp(at));
         let (metadata, now) = (None, Timestamp(0));
         let effects = &mut self.effects;
-        let mut cx =
-            Cx { timestamp: Timestamp(at), headers: &headers, metadata, judge: watermark, now, effects };
+        let mut cx = Cx {
+            timestamp: Timestamp(at),
+            headers: &headers,
+            metadata,
+            raw: None,
+            judge: watermark,
+            now,
+            effects,
+        };
         self.graph.inputs[input].process(0, &mut cx)?;
         self.advance(watermark.0);
         Ok(())

@@ -125,6 +125,9 @@ impl TopologyBuilder {
         Topology::of(self.draft.finish())
     }
 
+    pub(super) fn draft(&self) -> &Draft {
+        &self.draft
+    }
     fn node<K, V>(&self, from: From) -> Node<K, V> {
         Node { draft: self.draft.clone(), from, of: PhantomData }
     }

@@ -38,6 +38,7 @@ impl<K: Clone + Eq + Hash + 'static, V, S, A> Aggregate<K, V, S, A> {
 impl<K: Clone + Eq + Hash + 'static, V, S, A> Sink<K, V> for Aggregate<K, V, S, A> {
     fn process(&mut self, cx: &mut Cx<'_>, key: &K, value: &V) -> Result<()> {
         let at = cx.timestamp;
+        cx.effects.touched = true;
         let place = self.table.store().borrow_mut().place(key, K::clone)?;
         let apply = &self.apply;
         match self.table.update(at, place, |key, state| apply(key, value, at, state))? {

@@ -325,6 +325,7 @@ impl Plan {
 impl<K: Clone + Eq + Hash + 'static, A> TableSink<Windowed<K>, A> for FillGaps<K, A> {
     fn opened(&mut self, cx: &mut Cx<'_>, slot: &Windowed<K>) -> Result<()> {
         let at = cx.timestamp;
+        cx.effects.touched = true;
         let keep = self.outputs.needs_old();
         let (time, forget_after) = (self.spec.time.at(cx.judge), self.spec.forget_after);
         let shown = self.update(&slot.key, at, |filler| {

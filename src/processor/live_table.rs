@@ -83,7 +83,11 @@ impl<K: Clone + Eq + Hash + 'static, S, A> LiveTable<K, S, A> {
         if !std::mem::replace(&mut self.store.borrow_mut().at(place).1.pending, true) {
             self.pending.push(place);
         }
-        if self.pending.len() > self.max_pending { self.flush(cx) } else { Ok(()) }
+        match self.max_pending {
+            0 => self.flush(cx),
+            most if self.pending.len() > most => self.flush(&mut cx.held_back()),
+            _ => Ok(()),
+        }
     }
 
     /// Forwards everything that waits, in the order in which it changed.

@@ -5,13 +5,16 @@
 
 mod aggregate;
 mod api;
+mod dead_letter;
 mod fill_gaps;
 mod filler;
 mod fixed_key;
+mod handlers;
 mod live_table;
 mod open_windows;
 mod processor_node;
 mod punctuation;
+mod record_limits;
 mod roll_up;
 mod rolled;
 mod source;
@@ -24,13 +27,17 @@ mod window_table;
 
 pub(crate) use aggregate::{Aggregate, Apply};
 pub use api::{Processor, ProcessorContext};
+pub(crate) use dead_letter::DeadLetters;
 pub(crate) use fill_gaps::{FillGaps, FillGapsSpec};
 pub(crate) use filler::Filler;
 pub(crate) use fixed_key::FixedKey;
 pub use fixed_key::{FixedKeyProcessor, FixedKeyProcessorContext};
+pub use handlers::{ErrorHandlerContext, Response};
+pub(crate) use handlers::{Failed, Failing, Handler, Handlers, Judge, PerKind, Retries, guarded};
 pub(crate) use live_table::View;
 pub(crate) use processor_node::ProcessorNode;
 pub use punctuation::{Cancellable, PunctuationType};
+pub(crate) use record_limits::RecordLimits;
 pub use roll_up::Incomplete;
 pub(crate) use roll_up::{Absorb, RollUp, RollUpOutputs, RollUpSpec};
 pub use rolled::Children;
@@ -42,7 +49,7 @@ pub(crate) use table::{FilterTable, MapTable, Raw, RawCodec, ToChangelog, ToStre
 pub(crate) use timed::Timed;
 pub(crate) use window_aggregate::{WindowAggregate, WindowAggregateSpec, WindowOutputs};
 
-use crate::broker::Outgoing;
+use crate::broker::{LogRecord, Outgoing};
 use crate::error::Result;
 use crate::record::{Headers, RecordMetadata};
 use crate::state::SharedStore;
@@ -59,11 +66,41 @@ pub(crate) struct Effects {
     pub(crate) counts: Counts,
     /// The first watermark at which a node has something to do; nodes lower it, the task works it off and sets it anew.
     pub(crate) alarm: Timestamp,
+    /// Since it was set to `false`, something was changed that only a return to the last commit takes back.
+    pub(crate) touched: bool,
+    /// Who is asked about failures.
+    pub(crate) judge: Rc<Judge>,
+    /// What it said about a failure that is on its way up.
+    pub(crate) decided: Option<Response>,
+    /// How often the present record has been tried again.
+    pub(crate) retries: u32,
+    /// Whether it is asked about failures outside a record.
+    lenient: bool,
+}
+
+impl Effects {
+    pub(crate) fn new(judge: Judge) -> Self {
+        Self {
+            records: Vec::new(),
+            counts: Counts::default(),
+            alarm: Timestamp::MAX,
+            touched: false,
+            lenient: judge.is_lenient(),
+            judge: Rc::new(judge),
+            decided: None,
+            retries: 0,
+        }
+    }
+    /// Whether anything but the end can follow from a failure.
+    #[inline]
+    pub(crate) fn is_lenient(&self) -> bool {
+        self.lenient
+    }
 }
 
 impl Default for Effects {
     fn default() -> Self {
-        Self { records: Vec::new(), counts: Counts::default(), alarm: Timestamp::MAX }
+        Self::new(Judge::default())
     }
 }
 
@@ -88,6 +125,8 @@ pub struct Counts {
     pub held_back: u64,
     /// Live updates made for quiet windows.
     pub heartbeats: u64,
+    /// Records that went to the dead letter topic; they are among the dropped ones.
+    pub dead_letters: u64,
 }
 
 impl std::ops::AddAssign for Counts {
@@ -101,6 +140,7 @@ impl std::ops::AddAssign for Counts {
         self.finals += other.finals;
         self.held_back += other.held_back;
         self.heartbeats += other.heartbeats;
+        self.dead_letters += other.dead_letters;
     }
 }
 
@@ -110,6 +150,8 @@ pub(crate) struct Cx<'a> {
     pub(crate) headers: &'a Headers,
     /// `None` when no record of an input is being processed: closing, flushing, punctuation.
     pub(crate) metadata: Option<&'a RecordMetadata>,
+    /// The record as it was read, likewise.
+    pub(crate) raw: Option<&'a LogRecord>,
     /// The travelling watermark that judges what is late: for a record, the one it has moved; for what leaves while an
     /// advance is worked off, the one before the advance. Otherwise the last child would be late where parent and child
     /// have one grace.
@@ -124,7 +166,7 @@ static NO_HEADERS: Headers = Headers::new();
 impl<'a> Cx<'a> {
     /// Outside any record.
     pub(crate) fn quiet(judge: Timestamp, now: Timestamp, effects: &'a mut Effects) -> Self {
-        Self { timestamp: now, headers: &NO_HEADERS, metadata: None, judge, now, effects }
+        Self { timestamp: now, headers: &NO_HEADERS, metadata: None, raw: None, judge, now, effects }
     }
     /// The same moment with another timestamp and without the record's headers: for results of several records.
     pub(crate) fn result(&mut self, timestamp: Timestamp) -> Cx<'_> {
@@ -132,8 +174,25 @@ impl<'a> Cx<'a> {
     }
     /// The same moment with another timestamp and other headers.
     pub(crate) fn with<'b>(&'b mut self, timestamp: Timestamp, headers: &'b Headers) -> Cx<'b> {
-        let Self { metadata, judge, now, .. } = *self;
-        Cx { timestamp, headers, metadata, judge, now, effects: self.effects }
+        let Self { metadata, raw, judge, now, .. } = *self;
+        Cx { timestamp, headers, metadata, raw, judge, now, effects: self.effects }
+    }
+    /// The same moment for a result that was held back: it is not the record's that is being processed.
+    pub(crate) fn held_back(&mut self) -> Cx<'_> {
+        let Self { timestamp, judge, now, .. } = *self;
+        Cx { timestamp, headers: &NO_HEADERS, metadata: None, raw: None, judge, now, effects: self.effects }
+    }
+    /// A call of a child. What fails there outside a record may be left out alone; inside one it concerns the record.
+    #[inline]
+    fn call(&mut self, child: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        if self.metadata.is_some() || !self.effects.lenient {
+            return child(self);
+        }
+        self.call_outside(child)
+    }
+    #[inline(never)]
+    fn call_outside(&mut self, child: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        guarded(|| child(self)).or_else(|error| self.effects.judge.clone().outside(self, error))
     }
     /// Something will be due at this watermark.
     #[inline]
@@ -176,7 +235,7 @@ impl<K, V> Outputs<K, V> {
     #[inline]
     pub(crate) fn forward(&self, cx: &mut Cx<'_>, key: &K, value: &V) -> Result<()> {
         for child in &self.0 {
-            child.borrow_mut().process(cx, key, value)?;
+            cx.call(|cx| child.borrow_mut().process(cx, key, value))?;
         }
         Ok(())
     }
@@ -190,16 +249,16 @@ impl<K, V> TableOutputs<K, V> {
         self.0.is_empty()
     }
     pub(crate) fn opened(&self, cx: &mut Cx<'_>, key: &K) -> Result<()> {
-        self.0.iter().try_for_each(|child| child.borrow_mut().opened(cx, key))
+        self.0.iter().try_for_each(|child| cx.call(|cx| child.borrow_mut().opened(cx, key)))
     }
     pub(crate) fn change(&self, cx: &mut Cx<'_>, key: &K, new: Option<&V>, old: Option<&V>) -> Result<()> {
         if new.is_none() && old.is_none() {
             return Ok(());
         }
-        self.0.iter().try_for_each(|child| child.borrow_mut().change(cx, key, new, old))
+        self.0.iter().try_for_each(|child| cx.call(|cx| child.borrow_mut().change(cx, key, new, old)))
     }
     pub(crate) fn close(&self, cx: &mut Cx<'_>, key: &K, value: &V) -> Result<()> {
-        self.0.iter().try_for_each(|child| child.borrow_mut().close(cx, key, value))
+        self.0.iter().try_for_each(|child| cx.call(|cx| child.borrow_mut().close(cx, key, value)))
     }
     pub(crate) fn needs_old(&self) -> bool {
         self.0.iter().any(|child| child.borrow().needs_old())

@@ -38,6 +38,8 @@ impl<P: Processor> ProcessorNode<P> {
         cx: &mut Cx<'_>,
         call: impl FnOnce(&mut P, &mut ProcessorContext<'_, P>) -> Result<(), BoxError>,
     ) -> Result<()> {
+        // What it keeps in itself, nobody else can take back.
+        cx.effects.touched = true;
         set_time(&self.stores, cx.timestamp);
         let (timestamp, headers) = (cx.timestamp, cx.headers);
         let mut inside = None;
@@ -72,7 +74,7 @@ impl<P: Processor> ProcessorNode<P> {
     /// Calls what is due on a clock, once each.
     fn fire(&mut self, cx: &mut Cx<'_>, clock: PunctuationType, now: Timestamp) -> Result<()> {
         let mut due = self.punctuations.take_due(clock, now);
-        let outcome = due.iter_mut().try_for_each(|entry| self.fire_one(cx, entry, now));
+        let outcome = due.iter_mut().try_for_each(|entry| cx.call(|cx| self.fire_one(cx, entry, now)));
         self.punctuations.put_back(due);
         outcome
     }

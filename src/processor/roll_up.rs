@@ -265,6 +265,7 @@ impl<K: Clone + Eq + Hash + 'static, C, A> Sink<Windowed<K>, C> for RollUp<K, C,
             cx.effects.counts.outside += 1;
             self.outside.forward(cx, child, value)?;
         }
+        cx.effects.touched = true;
         for parent in &assigned {
             self.accept(cx, child, value, *parent)?;
         }

@@ -1,11 +1,13 @@
 //! The ends of a task: a source decodes what a topic holds, a sink encodes what leaves.
 
+use super::record_limits::{Limit, RecordLimits};
 use super::{Cx, Outputs, PartitionCounts, Sink};
 use crate::broker::{LogRecord, Outgoing};
 use crate::error::{BoxError, Error, ErrorKind, Result};
 use crate::record::{Record, TopicPartition};
 use crate::serdes::{Codec, partition_for};
 use crate::time::Timestamp;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// Decides a record's event time; given the record's own timestamp and its partition's time so far.
@@ -58,7 +60,8 @@ impl<K, V> Source<K, V> {
             .with("serde", serde)
             .with("payload", payload)
             .cause(error)
-            .with("action", "fail; the offset was not committed")
+            .action("fail; the offset was not committed")
+            .at_node(&self.node)
     }
 }
 
@@ -127,6 +130,7 @@ pub(crate) struct SinkNode<K, V> {
     pub(crate) topics: Topics<K, V>,
     pub(crate) partitioner: Option<Partitioner<K, V>>,
     pub(crate) counts: Arc<PartitionCounts>,
+    pub(crate) limits: Rc<RecordLimits>,
     /// Records without a key go round.
     pub(crate) round: u32,
     pub(crate) scratch: Vec<u8>,
@@ -142,7 +146,9 @@ impl<K, V> SinkNode<K, V> {
                 ErrorKind::Production,
                 format!("cannot serialize {what} at sink `{}`", self.node),
             )
-            .cause(error)),
+            .cause(error)
+            .action("fail; the offset was not committed")
+            .at_node(&self.node)),
         }
     }
 
@@ -157,13 +163,11 @@ impl<K, V> SinkNode<K, V> {
         if let Some(choose) = &self.partitioner {
             let chosen = choose(key, value, partitions);
             if chosen >= partitions {
-                return Err(Error::new(
-                    ErrorKind::Production,
-                    format!(
-                        "the partitioner of sink `{}` chose {chosen} of `{topic}`, which has {partitions}",
-                        self.node
-                    ),
-                ));
+                let text = format!(
+                    "the partitioner of sink `{}` chose {chosen} of `{topic}`, which has {partitions}",
+                    self.node
+                );
+                return Err(Error::new(ErrorKind::Production, text).at_node(&self.node));
             }
             return Ok(chosen);
         }
@@ -176,15 +180,19 @@ impl<K, V> SinkNode<K, V> {
     }
 }
 
-impl<K, V> Sink<K, V> for SinkNode<K, V> {
-    fn process(&mut self, cx: &mut Cx<'_>, key: &K, value: &V) -> Result<()> {
-        let topic: Arc<str> = match &self.topics {
+impl<K, V> SinkNode<K, V> {
+    fn topic(&self, cx: &Cx<'_>, key: &K, value: &V) -> Arc<str> {
+        match &self.topics {
             Topics::Fixed(topic) => topic.clone(),
             Topics::Chosen(choose) => {
                 let record = Record { key, value, timestamp: cx.timestamp, headers: cx.headers };
                 choose(record).into()
             }
-        };
+        }
+    }
+
+    fn write(&mut self, cx: &mut Cx<'_>, key: &K, value: &V) -> Result<()> {
+        let topic = self.topic(cx, key, value);
         let Some(&partitions) = self.counts.get(&*topic) else {
             return Err(Error::new(ErrorKind::Topics, format!("topic `{topic}` does not exist"))
                 .with("written by", format!("sink `{}`", self.node))
@@ -201,6 +209,36 @@ impl<K, V> Sink<K, V> for SinkNode<K, V> {
             value: value_bytes,
             headers: cx.headers.clone(),
         });
-        Ok(())
+        let exceeded = cx.effects.records.last().and_then(|record| self.limits.exceeded(record));
+        if exceeded.is_none() { Ok(()) } else { self.take_back(cx, exceeded) }
+    }
+
+    #[cold]
+    fn take_back(&self, cx: &mut Cx<'_>, exceeded: Option<(usize, Limit)>) -> Result<()> {
+        match (cx.effects.records.pop(), exceeded) {
+            (Some(record), Some((size, limit))) => Err(self.too_large(&record, size, limit)),
+            _ => Ok(()),
+        }
+    }
+
+    fn too_large(&self, record: &Outgoing, size: usize, limit: Limit) -> Error {
+        let text = format!("a record of {size} bytes is too large for `{}`", record.target.topic);
+        Error::new(ErrorKind::Production, text)
+            .with("sink", format!("`{}`", self.node))
+            .with("limit", limit.to_string())
+            .action("fail; the offset was not committed")
+            .help(format!("raise {}, or set production.exception.handler to continue or dlq", limit.property))
+            .at_node(&self.node)
+    }
+}
+
+impl<K, V> Sink<K, V> for SinkNode<K, V> {
+    fn process(&mut self, cx: &mut Cx<'_>, key: &K, value: &V) -> Result<()> {
+        match self.write(cx, key, value) {
+            Err(error) if error.kind() == ErrorKind::Production => {
+                cx.effects.judge.clone().unwritten(cx, error)
+            }
+            written => written,
+        }
     }
 }

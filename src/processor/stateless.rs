@@ -8,12 +8,13 @@ use crate::error::{BoxError, Error, ErrorKind, Result};
 use std::sync::Arc;
 
 /// The error of a user's closure, with the record it failed on.
-pub(crate) fn failed(cx: &Cx<'_>, node: &str, error: impl Into<BoxError>) -> Error {
+pub(crate) fn failed(cx: &Cx<'_>, node: &Arc<str>, error: impl Into<BoxError>) -> Error {
     let at = cx.metadata.map_or_else(|| "outside a record".to_owned(), ToString::to_string);
     Error::new(ErrorKind::Processing, format!("processing failed at node `{node}`"))
         .with("record", at)
         .cause(error)
-        .with("action", "fail; the offset was not committed")
+        .action("fail; the offset was not committed")
+        .at_node(node)
 }
 
 /// Where an operator forwards to, and the name it fails under.

@@ -195,6 +195,7 @@ impl<K: Clone + Eq + Hash + 'static, V> SuppressTime<K, V> {
 impl<K: Clone + Eq + Hash + 'static, V> TableSink<K, V> for SuppressTime<K, V> {
     fn change(&mut self, cx: &mut Cx<'_>, key: &K, new: Option<&V>, old: Option<&V>) -> Result<()> {
         let (new, old) = (self.encode(new)?, self.encode(old)?);
+        cx.effects.touched = true;
         self.hold(cx, key, new, old)?;
         let waits = self.store.borrow_mut().slot(key)?.value.as_ref().map(|buffered| buffered.since);
         if waits.is_some_and(|since| self.due_at(since) <= cx.judge) {

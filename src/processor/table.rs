@@ -124,6 +124,7 @@ impl<K: Clone + Eq + Hash + 'static, V> Sink<K, V> for ToTable<K, V> {
     fn process(&mut self, cx: &mut Cx<'_>, key: &K, value: &V) -> Result<()> {
         let mut bytes = Vec::new();
         let some = self.value.write(value, &mut bytes).map_err(|error| failed(cx, &self.node, error))?;
+        cx.effects.touched = true;
         let place = self.table.store().borrow_mut().place(key, K::clone)?;
         let raw = some.then_some(Raw(bytes));
         let set = |_: &K, state: &mut Option<Raw>| {

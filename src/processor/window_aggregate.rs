@@ -70,6 +70,7 @@ impl<K: Clone + Eq + Hash + 'static, V, S, A> WindowAggregate<K, V, S, A> {
 
     fn accept(&mut self, cx: &mut Cx<'_>, key: &K, value: &V, window: Window) -> Result<()> {
         let at = cx.timestamp;
+        cx.effects.touched = true;
         let place = self.table.place(key, window)?;
         let apply = &self.apply;
         match self.table.live.update(at, place, |_, state| apply(key, value, at, state))? {

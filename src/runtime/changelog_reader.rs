@@ -38,6 +38,9 @@ impl Range {
             Ok((_, next)) if next == self.position => Ok((Vec::new(), Activity::WAIT)),
             Ok((mut records, next)) => {
                 self.position = next;
+                if self.is_read() {
+                    step.admin.stop_reading(&self.partition);
+                }
                 records.retain(|record| record.offset < self.end);
                 Ok((records, Activity::PROGRESS))
             }

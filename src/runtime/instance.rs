@@ -9,12 +9,13 @@
 
 use super::ask::Ask;
 use super::ending::{EndOfInput, Ending};
+use super::housekeeping::Housekeeping;
 use super::point::CommitPoint;
 use super::preparation::Preparation;
-use super::process::{Activity, Process, Step, Surroundings};
+use super::process::{Activity, Process, Step, Surroundings, broker_error};
 use super::worker::{Orders, Worker};
 use super::{Explanation, Moment, Settings};
-use crate::broker::{Admin, Consumer, GroupEvent};
+use crate::broker::{Admin, Consumer, Failure, GroupEvent};
 use crate::error::{Error, ErrorKind, Result};
 use crate::processor::Counts;
 use crate::record::{TaskId, TopicPartition};
@@ -78,6 +79,7 @@ pub(crate) struct Instance {
     assigned: bool,
     ending: Ending,
     commit_wanted: bool,
+    housekeeping: Housekeeping,
 }
 
 impl Instance {
@@ -88,15 +90,16 @@ impl Instance {
         clock: Arc<dyn Clock>,
         surroundings: Surroundings,
         end_of_input: Option<EndOfInput>,
-    ) -> Self {
+    ) -> Result<Self> {
         let application = settings.application_id.clone();
         let member = surroundings.instance_id.clone();
-        let consumer = surroundings.client.consumer(&application, &member);
-        let admin = surroundings.client.admin();
+        let made = |failure: Failure| broker_error("make a client", &failure);
+        let consumer = surroundings.client.consumer(&application, &member).map_err(made)?;
+        let admin = surroundings.client.admin().map_err(made)?;
         let process = Process::new(blueprint, settings, surroundings);
         let workers = (0..process.settings.workers).map(|number| Worker::new(&process, number)).collect();
         warn_of_finals(&process);
-        Self {
+        Ok(Self {
             process,
             clock,
             consumer,
@@ -109,7 +112,8 @@ impl Instance {
             assigned: false,
             ending: Ending::new(end_of_input, application),
             commit_wanted: false,
-        }
+            housekeeping: Housekeeping::default(),
+        })
     }
 
     pub(crate) fn state(&self) -> State {
@@ -148,6 +152,10 @@ impl Instance {
     }
     pub(crate) fn commits(&self) -> u64 {
         self.workers.iter().map(Worker::commits).sum()
+    }
+    /// How often the local state of a task was corrupt, and restored.
+    pub(crate) fn stores_set_aside(&self) -> u64 {
+        self.process.disk.set_aside()
     }
     /// The running tasks.
     pub(crate) fn tasks(&self) -> Vec<TaskId> {
@@ -224,6 +232,10 @@ impl Instance {
                 activity.add(self.step_workers(moment, orders)?);
                 self.commit_wanted = false;
                 self.finish_revocation(&mut activity)?;
+                if self.assigned {
+                    let owned = self.workers.iter().flat_map(Worker::owned);
+                    self.housekeeping.step(&self.process, owned, moment);
+                }
                 Ok(activity)
             }
             Phase::Stopping(until) => {

@@ -5,11 +5,11 @@
 
 use super::embedded::EmbeddedLog;
 use super::instance::{Instance, State, Stepped};
-use super::{Explanation, Settings, StreamsConfig, Surroundings};
+use super::{Explanation, LocalState, Settings, StreamsConfig, Surroundings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::processor::Counts;
 use crate::record::{TaskId, TopicPartition};
-use crate::state::MemoryDisk;
+use crate::state::{MemoryDisk, StateDirectory};
 use crate::time::Clock;
 use crate::topology::Topology;
 use std::collections::BTreeMap;
@@ -102,6 +102,8 @@ pub struct Snapshot {
     pub counts: Counts,
     /// Commits that succeeded.
     pub commits: u64,
+    /// How often the local state of a task was corrupt, was set aside and restored.
+    pub stores_set_aside: u64,
     /// The tasks that run here.
     pub tasks: Vec<TaskId>,
     /// Where each of their partitions is read next.
@@ -123,6 +125,15 @@ impl KafkaStreams {
     /// Calls `listener(new, old)` on the application's thread whenever its state changes.
     pub fn on_state_change(self, listener: impl Fn(State, State) + Send + 'static) -> Self {
         Self { listener: Some(Box::new(listener)), ..self }
+    }
+
+    /// Removes the local state of the application in `state.dir`, the ids of its processes included. What was committed
+    /// is restored from the changelogs; this is no reset of the application.
+    ///
+    /// # Errors
+    /// If a process of the application lives there, or a file cannot be removed.
+    pub fn clean_up(&self) -> Result<()> {
+        StateDirectory::clean_up(&self.settings.stores.state_dir, &self.settings.application_id)
     }
 
     /// Runs until `shutdown` is ready, whatever it gives, or until the end of the input was declared and everything is
@@ -261,16 +272,21 @@ impl Thread {
     fn run(&self, topology: &Topology, settings: Settings) -> Result<()> {
         let clock = self.log.clock();
         let number = self.log.next_instance();
+        let blueprint = topology.blueprint().clone();
+        let local = if settings.stores.on_disk {
+            LocalState::open(&settings, &blueprint.fingerprint, None, LocalState::seed()?)?
+        } else {
+            LocalState { disk: Box::new(MemoryDisk::default()), instance_id: number.to_string() }
+        };
         let surroundings = Surroundings {
             client: Box::new(self.log.memory().client(&format!("instance-{number}"))),
-            disk: Box::new(MemoryDisk::default()),
-            instance_id: number.to_string(),
+            disk: local.disk,
+            instance_id: local.instance_id,
             seed: number << 32,
             kill: None,
         };
-        let blueprint = topology.blueprint().clone();
         let mut instance =
-            Instance::new(blueprint, settings, clock.clone(), surroundings, Some(self.log.end()));
+            Instance::new(blueprint, settings, clock.clone(), surroundings, Some(self.log.end()))?;
         let (mut seen, mut busy, mut steps) = (self.log.signals(), false, 0);
         let mut full = self.log.times_full();
         while !instance.is_over() {
@@ -319,6 +335,7 @@ impl Thread {
         told.snapshot = Snapshot {
             counts: instance.counts(),
             commits: instance.commits(),
+            stores_set_aside: instance.stores_set_aside(),
             tasks: instance.tasks(),
             positions: instance.positions(),
             windows: instance.explain().into_iter().collect(),

@@ -8,8 +8,10 @@ mod commit;
 mod config;
 mod embedded;
 mod ending;
+mod housekeeping;
 mod instance;
 mod kafka_streams;
+mod local_state;
 mod moment;
 mod offset_metadata;
 mod partition_group;
@@ -17,7 +19,6 @@ mod point;
 mod preparation;
 mod process;
 mod producer;
-mod properties;
 mod questions;
 mod running;
 mod settings;
@@ -36,6 +37,7 @@ pub use ending::AtEnd;
 pub use instance::State;
 pub(crate) use instance::{Instance, Stepped};
 pub use kafka_streams::{KafkaStreams, RunningStreams, Snapshot};
+pub(crate) use local_state::LocalState;
 pub(crate) use moment::Moment;
 pub(crate) use offset_metadata::OffsetMetadata;
 pub use point::CommitPoint;
@@ -43,5 +45,6 @@ pub(crate) use process::Surroundings;
 pub(crate) use settings::Settings;
 pub use task::{Explanation, Held, Holder};
 pub(crate) use task::{
-    InputKind, InputPlan, Question, Ran, Saved, SavedInput, Task, TaskCheckpoint, TaskPlan, Wakeup,
+    InputKind, InputPlan, Judging, Question, Ran, Saved, SavedInput, Task, TaskCheckpoint, TaskPlan,
+    Verdicts, Wakeup,
 };

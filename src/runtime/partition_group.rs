@@ -205,6 +205,13 @@ impl PartitionGroup {
         }
         Some((head, record))
     }
+    /// A record that was taken is the next one again.
+    pub(crate) fn put_back(&mut self, input: usize, record: LogRecord) {
+        if let Some(buffer) = self.inputs.get_mut(input) {
+            buffer.queue.push_front(record);
+            self.unsettled.push(input);
+        }
+    }
     /// Its record moves time.
     #[inline]
     pub(crate) fn observe(&mut self, input: usize, at: Timestamp) {

@@ -3,11 +3,13 @@
 use super::point::CommitPoint;
 use super::topics::TopicPlan;
 use super::{Moment, Settings};
-use crate::broker::{Admin, Client, Consumer, Failure, FailureKind, GroupMetadata};
+use crate::broker::{Admin, Client, Consumer, Failure, FailureKind, GroupMetadata, TooLarge};
 use crate::error::{Error, ErrorKind, Result};
+use crate::processor::{RecordLimits, Response};
 use crate::state::Disk;
 use crate::topology::Blueprint;
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Asked before each point of a commit; `true` kills the process there.
@@ -33,6 +35,8 @@ pub(crate) struct Process {
     pub(crate) instance_id: String,
     /// Empty until the topics have been looked at.
     pub(crate) plan: TopicPlan,
+    /// By topic, the size of records that a broker has taken for too large.
+    refused: RefCell<BTreeMap<Arc<str>, usize>>,
     kill: RefCell<Option<KillHook>>,
     killed: Cell<bool>,
     seed: Cell<u64>,
@@ -48,6 +52,7 @@ impl Process {
             disk,
             instance_id,
             plan: TopicPlan::default(),
+            refused: RefCell::default(),
             kill: RefCell::new(kill),
             killed: Cell::new(false),
             seed: Cell::new(seed),
@@ -62,6 +67,30 @@ impl Process {
             return Err(Error::internal(format!("killed before {point:?}")));
         }
         Ok(())
+    }
+
+    /// How large records may be: as configured, as the topics say, and as brokers have said.
+    pub(crate) fn record_limits(&self) -> RecordLimits {
+        let mut limits = self.plan.limits.clone();
+        self.refused.borrow().iter().for_each(|(topic, size)| limits.limit(topic.clone(), size - 1));
+        limits
+    }
+
+    /// A record was refused because of its size, which is known from now on: back to the last commit, where the sink
+    /// meets it again and asks the handler. An error if that would not help.
+    pub(crate) fn learns(&self, failure: &Failure) -> Result<bool> {
+        let Some(TooLarge { topic, size }) = &failure.too_large else { return Ok(false) };
+        let mut refused = self.refused.borrow_mut();
+        let handled = self.settings.tasks.on_error.writing != Response::Fail
+            || self.blueprint.handlers().writing.is_some();
+        if handled && refused.get(topic).is_none_or(|known| size < known) {
+            refused.insert(topic.clone(), *size);
+            return Ok(true);
+        }
+        Err(Error::new(ErrorKind::Production, format!("a record of {size} bytes is too large for `{topic}`"))
+            .cause(failure.message.clone())
+            .action("fail; the offset was not committed")
+            .help("raise max.message.bytes of the topic, or set production.exception.handler to continue or dlq"))
     }
 
     pub(crate) fn is_killed(&self) -> bool {

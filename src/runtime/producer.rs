@@ -56,7 +56,15 @@ impl OwnProducer {
             return Ok(Activity::until(self.backoff.until()));
         }
         let id = self.transactional_id.as_deref();
-        let producer = self.producer.get_or_insert_with(|| step.process.client.producer(id));
+        let producer = match &mut self.producer {
+            Some(producer) => producer,
+            none => none.insert(
+                step.process
+                    .client
+                    .producer(id)
+                    .map_err(|failure| broker_error("make a producer", &failure))?,
+            ),
+        };
         if id.is_none() {
             self.ready = true;
             return Ok(Activity::PROGRESS);

@@ -5,7 +5,7 @@ use super::checkpoint::Checkpoint;
 use super::process::{Process, Step, broker_error};
 use super::start::stored_offsets;
 use super::topics::{TaskInput, TaskTopics};
-use super::{InputKind, InputPlan, Ran, Saved, Task, TaskCheckpoint, TaskPlan, Wakeup};
+use super::{InputKind, InputPlan, Judging, Ran, Saved, Task, TaskCheckpoint, TaskPlan, Verdicts, Wakeup};
 use crate::broker::{Acknowledged, FailureKind, Offsets, Outgoing};
 use crate::error::{Error, ErrorKind, Result};
 use crate::processor::Counts;
@@ -14,6 +14,7 @@ use crate::state::{Batch, Entry, SharedBackend, StoreChange};
 use crate::time::Timestamp;
 use crate::topology::{SubTopology, TaskEnv, TopicName};
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// The changelog of a store.
@@ -46,6 +47,8 @@ pub(crate) struct Made {
     pub(crate) backend: SharedBackend,
     pub(crate) logs: Vec<Option<StoreLog>>,
     pub(crate) again: Vec<Keys>,
+    /// What was decided about records that failed, in a life before.
+    pub(crate) verdicts: Verdicts,
 }
 
 /// A running task.
@@ -84,12 +87,14 @@ impl Running {
             application_id: process.settings.application_id.clone(),
             backend: made.backend.clone(),
             topics: process.plan.counts.clone(),
+            limits: Rc::new(process.record_limits()),
             cache_bytes: cache_share(process),
         };
         let graph = process.blueprint.instantiate(&env)?;
         let plan = task_plan(process, made.id, topics)?;
         let has_outputs = !plan.outputs.is_empty();
-        let task = Task::new(plan, graph, process.settings.tasks.clone(), saved, step.moment)?;
+        let mut task = Task::new(plan, graph, process.settings.tasks.clone(), saved, step.moment)?;
+        task.set_verdicts(made.verdicts);
         for (at, input) in topics.inputs.iter().enumerate() {
             step.consumer.seek(&input.partition, task.position(at));
         }
@@ -139,7 +144,9 @@ impl Running {
             }
         }
         let ran = self.task.run(step.moment, step.process.settings.process_batch)?;
-        self.take_output(out);
+        if !ran.given_up {
+            self.take_output(out);
+        }
         Ok(ran)
     }
 
@@ -295,6 +302,7 @@ impl Running {
         self.logs.iter_mut().flatten().for_each(|log| log.sent.clear());
         (self.born, self.wrote) = (true, false);
         self.counted = self.task.counts();
+        self.task.committed();
         self.wakeup.markers = None;
         Ok(pending.positions)
     }
@@ -367,7 +375,18 @@ fn task_plan(process: &Process, id: TaskId, topics: &TaskTopics) -> Result<TaskP
     });
     let logged = sub.stores.iter().filter(|store| store.logged && !process.settings.is_exactly_once());
     let changelogs = logged.map(|store| store.name.clone()).collect();
-    Ok(TaskPlan { id, inputs, outputs: outputs.collect(), changelogs })
+    let (outputs, judging) = (outputs.collect(), judging(process, sub));
+    Ok(TaskPlan { id, inputs, outputs, changelogs, judging })
+}
+
+fn judging(process: &Process, sub: &SubTopology) -> Judging {
+    let topic = process.settings.dead_letter_topic.as_ref();
+    let partitions = |topic: &Arc<str>| process.plan.counts.get(topic).copied();
+    Judging {
+        handlers: process.blueprint.handlers().clone(),
+        sources: sub.sources.iter().map(|source| source.on_deserialization_error.clone()).collect(),
+        dead_letters: topic.and_then(|topic| Some((topic.clone(), partitions(topic)?))),
+    }
 }
 
 fn input_kind(process: &Process, sub: &SubTopology, input: &TaskInput) -> Result<InputKind> {

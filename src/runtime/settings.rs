@@ -1,10 +1,13 @@
 //! The checked properties as types, read once when an application is made.
 
 use super::config::StreamsConfig;
-use super::task::{FutureSkewPolicy, OnError, TaskSettings};
+use super::task::{FutureSkewPolicy, TaskSettings};
 use crate::error::{Error, Result};
+use crate::processor::{PerKind, Response, Retries};
+use crate::state::{Compression, RocksOptions};
 use crate::topology::AutoOffsetReset;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +22,16 @@ pub(crate) enum Guarantee {
     ExactlyOnce,
 }
 
+/// What lies below the stores, and where.
+#[derive(Clone, Debug)]
+pub(crate) struct StoreSettings {
+    pub(crate) on_disk: bool,
+    pub(crate) state_dir: PathBuf,
+    pub(crate) cleanup_delay: Duration,
+    #[cfg_attr(not(feature = "rocksdb"), allow(dead_code, reason = "checked all the same"))]
+    pub(crate) rocksdb: RocksOptions,
+}
+
 /// Times are in ms of the machine's clock unless said otherwise.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
@@ -28,6 +41,7 @@ pub(crate) struct Settings {
     pub(crate) commit_interval: i64,
     pub(crate) cache_bytes: usize,
     pub(crate) tasks: TaskSettings,
+    pub(crate) stores: StoreSettings,
     pub(crate) reset: AutoOffsetReset,
     pub(crate) transaction_timeout: i64,
     pub(crate) retry_backoff: i64,
@@ -39,8 +53,37 @@ pub(crate) struct Settings {
     pub(crate) shutdown_timeout: i64,
     pub(crate) reset_lost_offsets: bool,
     pub(crate) accept_topology_change: bool,
+    /// Where dead letters go.
+    pub(crate) dead_letter_topic: Option<Arc<str>>,
+    /// In bytes, of one record.
+    pub(crate) max_request_size: usize,
+    /// What the client writes is compressed.
+    pub(crate) compresses: bool,
+    pub(crate) kafka: KafkaSettings,
     /// For the internal topics that are made.
     pub(crate) topic_configs: BTreeMap<String, String>,
+}
+
+/// What the client of Kafka needs besides its own properties. Times are in ms.
+#[derive(Clone, Debug)]
+pub(crate) struct KafkaSettings {
+    /// `host:port`; empty on the embedded log.
+    pub(crate) bootstrap_servers: Vec<String>,
+    pub(crate) group_instance_id: Option<String>,
+    /// KIP-848: the broker assigns.
+    pub(crate) consumer_protocol: bool,
+    /// `partition.assignment.strategy=cooperative-sticky`.
+    pub(crate) cooperative: bool,
+    pub(crate) session_timeout: i64,
+    pub(crate) heartbeat_interval: i64,
+    pub(crate) max_poll_interval: i64,
+    pub(crate) request_timeout: i64,
+    pub(crate) api_timeout: i64,
+    /// Of internal topics; -1: the broker's default.
+    pub(crate) replication_factor: i32,
+    /// For records that were fetched and not taken, all partitions together.
+    pub(crate) fetch_buffer_bytes: usize,
+    pub(crate) watchdog_timeout: i64,
 }
 
 impl Settings {
@@ -56,6 +99,7 @@ impl Settings {
             commit_interval: read.number("commit.interval.ms")?,
             cache_bytes: read.number("statestore.cache.max.bytes")?,
             tasks: read.tasks()?,
+            stores: read.stores()?,
             reset: match read.text("auto.offset.reset")?.as_str() {
                 "latest" => AutoOffsetReset::Latest,
                 "none" => AutoOffsetReset::None,
@@ -71,6 +115,12 @@ impl Settings {
             shutdown_timeout: read.number("highwater.shutdown.timeout.ms")?,
             reset_lost_offsets: read.text("highwater.on.lost.offsets")? == "reset",
             accept_topology_change: read.text("highwater.on.topology.change")? == "accept",
+            dead_letter_topic: config
+                .value("errors.dead.letter.queue.topic.name")
+                .map(|name| name.trim().into()),
+            max_request_size: read.number("max.request.size")?,
+            compresses: config.compresses(),
+            kafka: read.kafka()?,
             topic_configs: config.topic_configs(),
         })
     }
@@ -105,8 +155,72 @@ impl Reader<'_> {
         Ok(Duration::from_millis(self.number(name)?))
     }
 
-    fn handler(&self, name: &str) -> Result<OnError> {
-        Ok(if self.text(name)? == "continue" { OnError::Skip } else { OnError::Fail })
+    /// `exhausted` and the handlers share their words.
+    fn response(&self, name: &str) -> Result<Response> {
+        let word = self.text(name)?;
+        let letters = self.0.value("errors.dead.letter.queue.topic.name").is_some();
+        Ok(match short_name(&word) {
+            "continue" => Response::Continue,
+            "dlq" => Response::DeadLetter,
+            "retry" => Response::Retry,
+            // As those classes do: they write dead letters where a topic is named.
+            "LogAndContinue" if letters => Response::DeadLetter,
+            "LogAndContinue" => Response::Continue,
+            _ => Response::Fail,
+        })
+    }
+
+    fn on_error(&self) -> Result<PerKind<Response>> {
+        Ok(PerKind {
+            reading: self.response("deserialization.exception.handler")?,
+            processing: self.response("processing.exception.handler")?,
+            writing: self.response("production.exception.handler")?,
+        })
+    }
+
+    fn retries(&self) -> Result<Retries> {
+        Ok(Retries {
+            most: self.number("highwater.max.retries")?,
+            exhausted: self.response("highwater.on.retries.exhausted")?,
+            backoff: (self.number("retry.backoff.ms")?, self.number("retry.backoff.max.ms")?),
+        })
+    }
+
+    fn kafka(&self) -> Result<KafkaSettings> {
+        let servers = self.0.value("bootstrap.servers").unwrap_or_default();
+        let servers = servers.split(',').map(str::trim).filter(|server| !server.is_empty());
+        Ok(KafkaSettings {
+            bootstrap_servers: servers.map(str::to_owned).collect(),
+            group_instance_id: self.0.value("group.instance.id").map(|id| id.trim().to_owned()),
+            consumer_protocol: self.text("group.protocol")? == "consumer",
+            cooperative: self.text("partition.assignment.strategy")? == "cooperative-sticky",
+            session_timeout: self.number("session.timeout.ms")?,
+            heartbeat_interval: self.number("heartbeat.interval.ms")?,
+            max_poll_interval: self.number("max.poll.interval.ms")?,
+            request_timeout: self.number("request.timeout.ms")?,
+            api_timeout: self.number("default.api.timeout.ms")?,
+            replication_factor: self.number("replication.factor")?,
+            fetch_buffer_bytes: self.number("highwater.fetch.buffer.bytes")?,
+            watchdog_timeout: self.number("highwater.watchdog.timeout.ms")?,
+        })
+    }
+
+    fn stores(&self) -> Result<StoreSettings> {
+        Ok(StoreSettings {
+            on_disk: self.text("default.dsl.store")? != "in_memory",
+            state_dir: self.text("state.dir")?.into(),
+            cleanup_delay: self.duration("state.cleanup.delay.ms")?,
+            rocksdb: RocksOptions {
+                block_cache_bytes: self.number("highwater.rocksdb.block.cache.bytes")?,
+                write_buffer_bytes: self.number("highwater.rocksdb.write.buffer.bytes")?,
+                compression: match self.text("highwater.rocksdb.compression")?.as_str() {
+                    "none" => Compression::None,
+                    _ => Compression::Lz4,
+                },
+                max_open_files: self.number("highwater.rocksdb.max.open.files")?,
+                sync: self.text("highwater.rocksdb.sync")? == "true",
+            },
+        })
     }
 
     fn tasks(&self) -> Result<TaskSettings> {
@@ -115,6 +229,7 @@ impl Reader<'_> {
             max_future_skew: self.duration_or_off("highwater.max.future.skew.ms")?,
             future_skew_policy: match self.text("highwater.future.skew.policy")?.as_str() {
                 "skip" => FutureSkewPolicy::Skip,
+                "dead-letter" => FutureSkewPolicy::DeadLetter,
                 "fail" => FutureSkewPolicy::Fail,
                 _ => FutureSkewPolicy::Accept,
             },
@@ -124,8 +239,8 @@ impl Reader<'_> {
                 ms => Some(Duration::from_millis(ms.unsigned_abs())),
             },
             max_buffered_records: self.number("buffered.records.per.partition")?,
-            on_deserialization_error: self.handler("deserialization.exception.handler")?,
-            on_processing_error: self.handler("processing.exception.handler")?,
+            on_error: self.on_error()?,
+            retries: self.retries()?,
             uncommitted_max_bytes: self.number("statestore.uncommitted.max.bytes")?,
             marker_interval: self.duration("highwater.watermark.interval.ms")?,
             ask_interval: self.duration("highwater.idle.ask.interval.ms")?,
@@ -133,4 +248,10 @@ impl Reader<'_> {
             flush_each_batch: self.text("processing.guarantee")? == "at_least_once",
         })
     }
+}
+
+/// Kafka Streams' class names without package and ending.
+fn short_name(word: &str) -> &str {
+    let class = word.rsplit('.').next().unwrap_or(word);
+    class.strip_suffix("ExceptionHandler").map_or(word, |name| name.trim_end_matches("Processing"))
 }

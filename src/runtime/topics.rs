@@ -6,7 +6,7 @@
 use super::settings::Settings;
 use crate::broker::NewTopic;
 use crate::error::{Error, ErrorKind, Result};
-use crate::processor::PartitionCounts;
+use crate::processor::{PartitionCounts, RecordLimits};
 use crate::record::{TaskId, TopicPartition};
 use crate::topology::{
     Blueprint, RepartitionSpec, SourceTopics, SubTopology, TopicName, TopicPattern, changelog_topic,
@@ -54,6 +54,8 @@ pub(crate) struct TaskTopics {
 pub(crate) struct TopicPlan {
     /// All topics by name, the ones to be made included.
     pub(crate) counts: Arc<PartitionCounts>,
+    /// How large records may be.
+    pub(crate) limits: RecordLimits,
     pub(crate) subscription: Vec<String>,
     pub(crate) tasks: BTreeMap<TaskId, TaskTopics>,
     pub(crate) missing: Vec<NewTopic>,
@@ -69,6 +71,7 @@ impl TopicPlan {
         planner.count_repartitions();
         planner.check_copartitioning();
         planner.check_written();
+        planner.check_dead_letters();
         planner.internal_topics();
         match Error::all(std::mem::take(&mut planner.mistakes)) {
             Some(error) => Err(error),
@@ -291,6 +294,25 @@ impl<'a> Planner<'a> {
         }
     }
 
+    fn check_dead_letters(&mut self) {
+        let Some(topic) = &self.settings.dead_letter_topic else { return };
+        if !self.existing.contains_key(&**topic) {
+            let error = topics_error(format!("topic `{topic}` does not exist"))
+                .with("written by", "dead letters: errors.dead.letter.queue.topic.name")
+                .help("make the topic before the application starts");
+            self.mistakes.push(error);
+        } else if self.reads(topic) {
+            let error = topics_error(format!("the dead letter topic `{topic}` is read by the topology"))
+                .with("cause", "a dead letter that fails again would come back for ever")
+                .help("replay dead letters from another application");
+            self.mistakes.push(error);
+        }
+    }
+
+    fn reads(&self, topic: &str) -> bool {
+        self.sources.iter().flatten().flatten().any(|(read, _)| &**read == topic)
+    }
+
     fn internal_topics(&mut self) {
         for (at, spec) in self.blueprint.repartitions.iter().enumerate() {
             let name = self.on_broker(&TopicName::Repartition(spec.name.clone()));
@@ -377,6 +399,7 @@ impl<'a> Planner<'a> {
         let subscription: BTreeSet<String> = topics.collect();
         TopicPlan {
             counts: Arc::new(counts),
+            limits: record_limits(self.settings, self.existing),
             subscription: subscription.into_iter().collect(),
             tasks,
             missing: self.missing,
@@ -412,6 +435,16 @@ impl<'a> Planner<'a> {
             compaction_lag: ms("min.compaction.lag.ms", 0),
         })
     }
+}
+
+/// What is compressed may be larger than its topic takes.
+fn record_limits(settings: &Settings, existing: &Existing) -> RecordLimits {
+    let mut limits = RecordLimits::new(settings.max_request_size);
+    for (name, topic) in existing.iter().filter(|_| !settings.compresses) {
+        let bytes = topic.config.get("max.message.bytes").and_then(|text| text.parse().ok());
+        bytes.into_iter().for_each(|bytes| limits.limit(name.as_str().into(), bytes));
+    }
+    limits
 }
 
 fn not_copartitioned(node: Option<&Arc<str>>, sub: &SubTopology, counts: &str) -> Error {

@@ -6,6 +6,7 @@
 //!       +------ failure ------> aborting (S9) --> every task starts again at the last batch
 //! ```
 
+use super::Verdicts;
 use super::audit::Audit;
 use super::changelog_reader::Keys;
 use super::commit::{Commit, Done, Outcome, Parts};
@@ -17,7 +18,7 @@ use super::questions::Questions;
 use super::running::Running;
 use super::start::{Start, Started};
 use crate::broker::{FailureKind, GroupMetadata, Outgoing, Ticket};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::processor::Counts;
 use crate::record::{TaskId, TopicPartition};
 use std::collections::BTreeMap;
@@ -135,6 +136,12 @@ impl Worker {
     pub(crate) fn running(&self) -> &[Running] {
         &self.running
     }
+    /// The tasks that are its own, running or not yet.
+    pub(crate) fn owned(&self) -> impl Iterator<Item = TaskId> {
+        let assigned = self.assigned.iter().flat_map(|(_, tasks)| tasks).copied();
+        let starting = self.starts.iter().map(|start| start.id);
+        assigned.chain(starting).chain(self.running.iter().map(|running| running.id))
+    }
 
     /// What its tasks counted; repeated work after an abort is counted once.
     pub(crate) fn counts(&self) -> Counts {
@@ -170,8 +177,11 @@ impl Worker {
             return Ok(activity);
         }
         if !orders.finish {
-            self.work(step, ending, &mut activity)?;
-            if !self.send(step, &mut activity)? {
+            let worked = match self.work(step, ending, &mut activity) {
+                Ok(worked) => worked,
+                Err(error) => return self.read_failed(error),
+            };
+            if !worked || !self.send(step, &mut activity)? {
                 return Ok(activity);
             }
             activity.add(self.questions.step(step, &mut self.running));
@@ -191,7 +201,10 @@ impl Worker {
         let Some((owner, tasks)) = self.assigned.take() else { return false };
         self.close_tasks();
         self.owner = Some(owner);
-        let start = |id| Some(Start::new(id, step.process.plan.tasks.get(&id)?.clone(), Vec::new()));
+        let start = |id| {
+            let topics = step.process.plan.tasks.get(&id)?.clone();
+            Some(Start::new(id, topics, Vec::new(), Verdicts::default()))
+        };
         self.starts = tasks.into_iter().filter_map(start).collect();
         true
     }
@@ -215,10 +228,16 @@ impl Worker {
         Ok(activity)
     }
 
-    fn work(&mut self, step: &mut Step<'_>, ending: &Ending, activity: &mut Activity) -> Result<()> {
+    /// `false`: what was read is given up.
+    fn work(&mut self, step: &mut Step<'_>, ending: &Ending, activity: &mut Activity) -> Result<bool> {
         let exactly_once = step.process.settings.is_exactly_once();
         for running in &mut self.running {
             let ran = running.work(step, &mut self.unsent)?;
+            if ran.given_up {
+                self.abort("a record failed after it had changed something");
+                activity.progressed = true;
+                return Ok(false);
+            }
             activity.progressed |= ran.progressed;
             self.commit_due |= ran.commit_due;
             if !exactly_once {
@@ -237,7 +256,7 @@ impl Worker {
         }
         let waiting: usize = self.running.iter().map(|running| running.task.dirty_bytes()).sum();
         self.commit_due |= waiting > step.process.settings.tasks.uncommitted_max_bytes;
-        Ok(())
+        Ok(true)
     }
 
     /// `false`: nothing more may be read, or what was read is given up.
@@ -251,6 +270,11 @@ impl Worker {
             }
             Sent::Full => {
                 activity.awaiting = true;
+                Ok(false)
+            }
+            Sent::Failed(failure) if step.process.learns(&failure)? => {
+                self.abort(&failure.message);
+                activity.progressed = true;
                 Ok(false)
             }
             Sent::Failed(failure) if failure.kind == FailureKind::Fatal => {
@@ -297,11 +321,23 @@ impl Worker {
             unsent: &mut self.unsent,
             owner: self.owner.as_ref(),
         };
-        match commit.step(step, &mut parts)? {
-            Outcome::Not(activity) => return Ok(activity),
-            Outcome::Back(why) => self.abort(&why),
-            Outcome::Done(done) => self.committed(step, orders, &done),
+        match commit.step(step, &mut parts) {
+            Ok(Outcome::Not(activity)) => return Ok(activity),
+            Ok(Outcome::Back(why)) => self.abort(&why),
+            Ok(Outcome::Done(done)) => self.committed(step, orders, &done),
+            Err(error) => return self.read_failed(error),
         }
+        Ok(Activity::PROGRESS)
+    }
+
+    /// Stores that cannot be read, before anything is committed: the tasks open them again. A store that cannot be
+    /// written is no error of a commit.
+    fn read_failed(&mut self, error: Error) -> Result<Activity> {
+        if !error.is_disk() {
+            return Err(error);
+        }
+        tracing::error!(%error, "the state cannot be read: the tasks are opened again");
+        self.abort("the state cannot be read");
         Ok(Activity::PROGRESS)
     }
 
@@ -374,10 +410,10 @@ impl Worker {
         for mut running in tasks {
             self.gone += running.counted();
             let again: Vec<Keys> = running.unsettled_keys();
-            let (id, topics) = (running.id, running.topics.clone());
+            let (id, topics, verdicts) = (running.id, running.topics.clone(), running.task.take_verdicts());
             drop(running);
             if self.owner.is_some() && !orders.finish {
-                self.starts.push(Start::new(id, topics, again));
+                self.starts.push(Start::new(id, topics, again, verdicts));
             }
         }
     }

@@ -2,9 +2,12 @@
 
 use crate::error::Result;
 use crate::record::TaskId;
+use crate::time::Timestamp;
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// One atomic write: what a commit changed, and where that commit stands in the logs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,5 +49,16 @@ pub(crate) type SharedBackend = Rc<RefCell<dyn Backend>>;
 /// Where the tasks of a process keep their state.
 pub(crate) trait Disk {
     /// The backend of a task with these stores; empty if there was none. One handle at a time.
+    ///
+    /// # Errors
+    /// [`Error::is_disk`](crate::Error::is_disk) if that may pass: a full disk, or a handle that is not closed yet.
     fn open(&self, task: TaskId, stores: &[Arc<str>]) -> Result<SharedBackend>;
+    /// Called now and then: what no task of `owned` has needed for `delay` may go.
+    fn clean(&self, _owned: &BTreeSet<TaskId>, _date: Timestamp, _delay: Duration) -> Result<()> {
+        Ok(())
+    }
+    /// How often the state of a task could not be read and was set aside.
+    fn set_aside(&self) -> u64 {
+        0
+    }
 }

@@ -5,15 +5,29 @@
 //! commit only drops the overlay.
 
 mod backend;
+#[cfg_attr(
+    not(feature = "rocksdb"),
+    allow(dead_code, reason = "without files, a place is taken for its id alone")
+)]
+mod directory;
 mod key_value_store;
 mod memory;
+#[cfg(feature = "rocksdb")]
+mod rocksdb;
+mod rocksdb_options;
 mod store_builder;
 mod table;
+#[cfg(test)]
+mod tests;
 mod window_store;
 
 pub(crate) use backend::{Backend, Batch, Disk, EachEntry, Entry, SharedBackend};
+pub(crate) use directory::{StateDirectory, Wanted};
 pub use key_value_store::KeyValueStore;
 pub(crate) use memory::MemoryDisk;
+#[cfg(feature = "rocksdb")]
+pub(crate) use rocksdb::RocksDisk;
+pub(crate) use rocksdb_options::{Compression, RocksOptions};
 pub(crate) use store_builder::StoreSite;
 pub(crate) use store_builder::sealed::Attached;
 #[cfg(test)]

@@ -85,7 +85,7 @@ impl Cluster {
         let blueprint = self.topology.blueprint().clone();
         let settings = self.config.settings()?;
         let clock = Arc::new(self.clock.clone());
-        member.instance = Some(Instance::new(blueprint, settings, clock, surroundings, None));
+        member.instance = Some(Instance::new(blueprint, settings, clock, surroundings, None)?);
         Ok(())
     }
 

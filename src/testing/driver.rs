@@ -67,7 +67,7 @@ impl TopologyTestDriver {
         }
     }
 
-    /// The partitions of each topic that the topology names.
+    /// The partitions of each topic that the topology names, and of the dead letter topic.
     pub fn partitions(self, count: u32) -> Self {
         Self { partitions: count, ..self }
     }
@@ -139,6 +139,8 @@ impl TopologyTestDriver {
             TopicName::Repartition(_) => None,
         });
         let mut all: BTreeMap<String, u32> = external.collect();
+        let dead_letters = self.config.value("errors.dead.letter.queue.topic.name");
+        all.extend(dead_letters.map(|name| (name, self.partitions)));
         all.extend(self.topics.clone());
         all
     }

@@ -5,10 +5,13 @@ use crate::broker::{LogRecord, Outgoing};
 use crate::error::{Error, Result};
 use crate::processor::Counts;
 use crate::record::{Headers, TaskId, TopicPartition};
-use crate::runtime::{InputKind, InputPlan, Moment, Saved, SavedInput, StreamsConfig, Task, TaskPlan};
+use crate::runtime::{
+    InputKind, InputPlan, Judging, Moment, Saved, SavedInput, StreamsConfig, Task, TaskPlan,
+};
 use crate::state::{Batch, Disk, Entry, MemoryDisk, SharedBackend};
 use crate::time::Timestamp;
 use crate::topology::{SubTopology, TaskEnv, Topology};
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// Records as a log would hand them over, made once and used often.
@@ -70,7 +73,8 @@ impl TaskRunner {
         let application_id: Arc<str> = "bench".into();
         let topics = Arc::new(sub.written.iter().map(|topic| (topic.on_broker("bench"), 1)).collect());
         let cache_bytes = settings.cache_bytes;
-        let env = TaskEnv { task: id, application_id, backend: backend.clone(), topics, cache_bytes };
+        let limits = Rc::default();
+        let env = TaskEnv { task: id, application_id, backend: backend.clone(), topics, limits, cache_bytes };
         let graph = blueprint.instantiate(&env)?;
         let partition = TopicPartition::new(topic.on_broker("bench"), 0);
         let moment = Moment { now: Timestamp(0), date: Timestamp(0), machine: 0 };
@@ -132,7 +136,8 @@ fn plan(id: TaskId, sub: &SubTopology, partition: TopicPartition) -> TaskPlan {
     let out_of_orderness = sub.sources.first().map(|source| source.out_of_orderness).unwrap_or_default();
     let kind = InputKind::Source { out_of_orderness, idle_timeout: None };
     let input = InputPlan { partition, source: 0, slot: 0, kind };
-    TaskPlan { id, inputs: vec![input], outputs: Vec::new(), changelogs: Vec::new() }
+    let (outputs, changelogs, judging) = (Vec::new(), Vec::new(), Judging::default());
+    TaskPlan { id, inputs: vec![input], outputs, changelogs, judging }
 }
 
 #[cfg(test)]

@@ -2,9 +2,10 @@
 
 use super::graph::Graph;
 use crate::error::Result;
-use crate::processor::{PartitionCounts, TaskGraph};
+use crate::processor::{Handler, Handlers, PartitionCounts, RecordLimits, TaskGraph};
 use crate::record::TaskId;
 use crate::state::SharedBackend;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,6 +82,8 @@ pub(crate) struct SourceSpec {
     pub(crate) idle_timeout: Option<Duration>,
     /// `None`: as configured.
     pub(crate) reset: Option<AutoOffsetReset>,
+    /// Decides about records that cannot be read; `None`: the topology's, or as configured.
+    pub(crate) on_deserialization_error: Option<Handler>,
 }
 
 /// A store of a sub-topology.
@@ -129,6 +132,7 @@ pub(crate) struct TaskEnv {
     pub(crate) application_id: Arc<str>,
     pub(crate) backend: SharedBackend,
     pub(crate) topics: Arc<PartitionCounts>,
+    pub(crate) limits: Rc<RecordLimits>,
     /// About the bytes of clean entries that each store may keep decoded; 0 turns conflation off everywhere.
     pub(crate) cache_bytes: usize,
 }
@@ -143,6 +147,10 @@ pub(crate) struct Blueprint {
 }
 
 impl Blueprint {
+    /// What the program says about failures.
+    pub(crate) fn handlers(&self) -> &Handlers {
+        &self.graph.handlers
+    }
     /// Makes the nodes of a task and joins them.
     pub(crate) fn instantiate(&self, env: &TaskEnv) -> Result<TaskGraph> {
         self.graph.instantiate(&self.subtopologies, env)

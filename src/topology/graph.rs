@@ -6,6 +6,7 @@
 use super::blueprint::{SourceSpec, TopicName};
 use super::wiring::Wiring;
 use crate::error::{Error, Result};
+use crate::processor::Handlers;
 use crate::state::SharedStore;
 use crate::topology::TaskEnv;
 use std::any::Any;
@@ -95,6 +96,8 @@ pub(crate) struct Graph {
     pub(crate) repartitions: Vec<RepartitionDef>,
     /// Nodes that need their sources to have equal partition counts: joins, and aggregates behind a merge.
     pub(crate) copartitioned: Vec<NodeId>,
+    /// What the program says about failures.
+    pub(crate) handlers: Handlers,
     /// What is wrong so far; reported together by `build()`.
     pub(crate) mistakes: Vec<Error>,
     numbers: usize,

@@ -75,6 +75,7 @@ fn source(graph: &mut Graph) -> NodeId {
         out_of_orderness: Duration::ZERO,
         idle_timeout: None,
         reset: None,
+        on_deserialization_error: None,
     };
     let factory: Factory = Box::new(|wiring| {
         let outputs: Outputs<String, i64> = wiring.outputs(Port::Main)?;
@@ -94,6 +95,7 @@ fn sink(graph: &mut Graph, parents: &[NodeId]) {
             topics: Topics::Fixed("out".into()),
             partitioner: None,
             counts: wiring.env().topics.clone(),
+            limits: wiring.env().limits.clone(),
             round: 0,
             scratch: Vec::new(),
         };
@@ -128,6 +130,7 @@ fn processors_of_a_task_share_a_store() {
         application_id: "app".into(),
         backend: MemoryDisk::default().open(task, &stores).expect("opens"),
         topics: Arc::new([("out".into(), 1)].into()),
+        limits: Rc::default(),
         cache_bytes: 1 << 20,
     };
     let mut graph = topology.blueprint().instantiate(&env).expect("made");

@@ -28,6 +28,7 @@ impl Draft {
             out_of_orderness: Duration::ZERO,
             idle_timeout: None,
             reset: None,
+            on_deserialization_error: None,
         });
         self.node(name, kind, &[])
     }

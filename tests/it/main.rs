@@ -9,6 +9,7 @@ mod duplicates;
 mod end_to_end;
 mod explanation;
 mod finalisation;
+mod handlers;
 mod heartbeat;
 mod pods;
 mod property;

@@ -19,7 +19,7 @@ fn second(
     group: &str,
     topics: &[String],
 ) -> Box<dyn Consumer> {
-    let mut second = harness.client("b").consumer(group, "b");
+    let mut second = harness.client("b").consumer(group, "b").expect("client");
     second.subscribe(topics);
     let revoked = until(harness, "revocation", || {
         assert_eq!(second.poll_group(), None, "the group waits for the first");
@@ -32,7 +32,7 @@ fn second(
 pub(crate) fn partitions_are_shared_and_co_partitioned(harness: &dyn Harness) {
     let (left, right, group) = (topic(harness, 3, &[]), topic(harness, 3, &[]), harness.unique("group"));
     let topics = [left, right];
-    let mut a = harness.client("a").consumer(&group, "a");
+    let mut a = harness.client("a").consumer(&group, "a").expect("client");
     assert_eq!(a.group_metadata().generation, -1);
     a.subscribe(&topics);
     assert_eq!(assigned(harness, &mut *a), ["0", "1", "2", "0", "1", "2"]);
@@ -96,10 +96,10 @@ pub(crate) fn an_offset_commit_checks_member_and_generation(harness: &dyn Harnes
     let log = at(&topic, 0);
     let mut a = member(harness, &group, "a", std::slice::from_ref(&topic));
     commit_offsets(harness, &mut *a, offsets(&log, 1)).expect("commit");
-    let mut b = harness.client("b").consumer(&group, "b");
+    let mut b = harness.client("b").consumer(&group, "b").expect("client");
     b.subscribe(std::slice::from_ref(&topic));
     // Nobody hears of the first any more, who still believes in its generation: a process that was stopped.
-    let timeout = harness.session_timeout();
+    let timeout = harness.silence();
     let evicted = (0..20).any(|_| {
         harness.pass(timeout / 10);
         b.poll_group().is_some()
@@ -112,7 +112,7 @@ pub(crate) fn an_offset_commit_checks_member_and_generation(harness: &dyn Harnes
 pub(crate) fn a_simple_commit_is_for_groups_without_members(harness: &dyn Harness) {
     let (topic, group, mut ask) = (topic(harness, 1, &[]), harness.unique("group"), Waiting::new(harness));
     let log = at(&topic, 0);
-    let mut outside = harness.client("outside").consumer(&group, "outside");
+    let mut outside = harness.client("outside").consumer(&group, "outside").expect("client");
     commit_offsets(harness, &mut *outside, offsets(&log, 1)).expect("commit");
     let mut inside = member(harness, &group, "a", &[topic]);
     refused(FailureKind::Abortable, commit_offsets(harness, &mut *outside, offsets(&log, 2)));
@@ -148,7 +148,7 @@ pub(crate) fn a_revocation_never_acknowledged(harness: &dyn Harness) {
     let mut b = second(harness, &mut *a, &group, std::slice::from_ref(&topic));
     let step = harness.session_timeout() / 3;
     let mut events = Vec::new();
-    for _ in 0..=harness.rebalance_timeout() / step + 1 {
+    for _ in 0..=2 * harness.rebalance_timeout() / step {
         harness.pass(step);
         events.extend(b.poll_group());
         events.extend(a.poll_group());
@@ -164,10 +164,10 @@ pub(crate) fn a_revocation_never_acknowledged(harness: &dyn Harness) {
 pub(crate) fn a_silent_member_is_evicted(harness: &dyn Harness) {
     let (topic, group) = (topic(harness, 1, &[]), harness.unique("group"));
     let mut a = member(harness, &group, "a", std::slice::from_ref(&topic));
-    let mut b = harness.client("b").consumer(&group, "b");
+    let mut b = harness.client("b").consumer(&group, "b").expect("client");
     b.subscribe(std::slice::from_ref(&topic));
     assert_eq!(b.poll_group(), None);
-    harness.pass(harness.session_timeout() + 1);
+    harness.pass(harness.silence() + 1);
     assert_eq!(assigned(harness, &mut *b), ["0"]);
     assert_eq!(event(harness, &mut *a), GroupEvent::Lost);
     // It joins again by itself.
@@ -193,7 +193,7 @@ pub(crate) fn a_killed_member_does_not_leave(harness: &dyn Harness) {
     let (topic, group) = (topic(harness, 1, &[]), harness.unique("group"));
     let a = member(harness, &group, "a", std::slice::from_ref(&topic));
     drop(a);
-    let mut b = harness.client("b").consumer(&group, "b");
+    let mut b = harness.client("b").consumer(&group, "b").expect("client");
     b.subscribe(&[topic]);
     for _ in 0..8 {
         assert_eq!(b.poll_group(), None, "the group cannot know yet");

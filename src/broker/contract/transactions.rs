@@ -32,9 +32,8 @@ pub(crate) fn require_stable_fetch(harness: &dyn Harness) {
     }
     assert_eq!(ask.committed(&group, &other), None, "another partition is not held back");
     commit(harness, &mut *writer);
-    let again = ask.admin.start_committed(&group, vec![log.clone()]);
-    let stable = until(harness, "committed", || ask.admin.poll_committed(again)).expect("committed");
-    assert_eq!(stable[&log].offset, 4);
+    // The markers are written after the commit is answered.
+    assert_eq!(ask.stable(&group, &log).map(|committed| committed.offset), Some(4));
 }
 
 pub(crate) fn offsets_of_an_aborted_transaction_are_dropped(harness: &dyn Harness) {
@@ -157,7 +156,7 @@ pub(crate) fn calls_out_of_turn_are_refused(harness: &dyn Harness) {
     let log = at(&topic, 0);
     let mut plain = producer(harness, None);
     refused(FailureKind::Fatal, plain.begin());
-    let mut early = harness.client("producer").producer(Some(&harness.unique("id")));
+    let mut early = harness.client("producer").producer(Some(&harness.unique("id"))).expect("client");
     refused(FailureKind::Fatal, early.begin());
     let mut writer = producer(harness, Some(&harness.unique("id")));
     refused(FailureKind::Fatal, writer.send(record(&log, "k", None)));
@@ -177,5 +176,6 @@ pub(crate) fn a_commit_waits_for_its_records(harness: &dyn Harness) {
     let ticket = writer.start_commit();
     let acknowledged = answer(harness, &mut *writer, ticket).expect("commit");
     assert_eq!(numbers(&acknowledged, &log), [0, 1], "a commit tells what a flush would have");
+    ask.until_stable(&log);
     assert_eq!(values(&ask.read(&log, 0, ReadCommitted)), ["a", "b"]);
 }

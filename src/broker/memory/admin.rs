@@ -184,4 +184,7 @@ impl Admin for MemoryAdmin {
         }
         state.partition(from)?.read(offset, isolation, max)
     }
+
+    /// Nothing is read ahead.
+    fn stop_reading(&mut self, _partition: &TopicPartition) {}
 }

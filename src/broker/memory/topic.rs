@@ -6,10 +6,6 @@ use crate::broker::{Answer, Failure, FailureKind, NewTopic, Outgoing};
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-/// What a record costs in a batch of its own beside key, value and headers, at most.
-const RECORD_OVERHEAD: usize = 82;
-/// What a header costs beside key and value, at most.
-const HEADER_OVERHEAD: usize = 10;
 const DAY: i64 = 24 * 60 * 60 * 1000;
 
 #[derive(Debug)]
@@ -49,23 +45,15 @@ impl Topic {
                 record.target
             )));
         }
-        let (size, limit) = (size(record), self.max_message_bytes);
+        let (size, limit) = (record.size(), self.max_message_bytes);
         if size > limit {
             let target = &record.target;
             let text =
                 format!("a record of {size} bytes is too large for {target}: max.message.bytes is {limit}");
-            return Err(fatal(text));
+            return Err(fatal(text).too_large(record));
         }
         Ok(())
     }
-}
-
-/// Size of a record in a batch of its own, at most.
-fn size(record: &Outgoing) -> usize {
-    let bytes = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
-    let headers: usize =
-        record.headers.iter().map(|(key, value)| HEADER_OVERHEAD + key.len() + bytes(value)).sum();
-    RECORD_OVERHEAD + bytes(record.key.as_deref()) + bytes(record.value.as_deref()) + headers
 }
 
 fn setting<T: FromStr>(topic: &NewTopic, name: &str, default: T) -> Answer<T> {

@@ -80,6 +80,7 @@ impl AtLeastOnce {
         match parts.producer.send(parts.unsent, step.moment.machine) {
             Sent::All => Ok(self.go(Stage::Flush(what))),
             Sent::Full => Ok(Outcome::Not(Activity::WAIT)),
+            Sent::Failed(failure) if step.process.learns(&failure)? => Ok(Outcome::Back(failure.message)),
             Sent::Failed(failure) if failure.kind == FailureKind::Fatal => {
                 Err(broker_error("write a result", &failure))
             }
@@ -94,6 +95,7 @@ impl AtLeastOnce {
         };
         match parts.producer.poll(ticket) {
             None => Ok(Outcome::Not(Activity::WAIT)),
+            Some(Err(failure)) if step.process.learns(&failure)? => Ok(Outcome::Back(failure.message)),
             Some(Err(failure)) => match failure.kind {
                 FailureKind::Retriable => {
                     self.ticket = None;

@@ -74,6 +74,7 @@ impl ExactlyOnce {
                 Ok(Outcome::Back("the queue stays full".to_owned()))
             }
             Sent::Full => Ok(Outcome::Not(Activity::WAIT)),
+            Sent::Failed(failure) if step.process.learns(&failure)? => Ok(Outcome::Back(failure.message)),
             Sent::Failed(failure) if failure.kind == FailureKind::Fatal => {
                 Err(broker_error("write a result", &failure))
             }
@@ -151,6 +152,9 @@ impl ExactlyOnce {
             }
             Err(failure) => failure,
         };
+        if step.process.learns(&failure)? {
+            return Ok(Outcome::Back(failure.message));
+        }
         match failure.kind {
             FailureKind::Retriable | FailureKind::Unknown if !self.is_overdue(step, parts) => {
                 self.suspect = true;

@@ -16,7 +16,7 @@ use super::checkpoint::Checkpoint;
 use super::process::{Activity, Step};
 use super::running::{Made, Running};
 use super::topics::TaskTopics;
-use super::{OffsetMetadata, Saved, SavedInput};
+use super::{OffsetMetadata, Saved, SavedInput, Verdicts};
 use crate::broker::{Isolation, LogBounds, Offsets};
 use crate::error::{Error, Result};
 use crate::record::{TaskId, TopicPartition};
@@ -35,6 +35,7 @@ pub(crate) struct Start {
     topics: TaskTopics,
     /// Per store, keys that have to be written to the changelog again by the first commit.
     again: Vec<Keys>,
+    verdicts: Verdicts,
     stage: Stage,
     ask: Ask,
     /// The date when the committed offsets were asked for.
@@ -44,6 +45,15 @@ pub(crate) struct Start {
     /// Read-committed ends of changelogs whose committed end is not known.
     stable: BTreeMap<TopicPartition, LogBounds>,
     positions: Positions,
+    trouble: Trouble,
+}
+
+/// The disk fails: the start waits and begins again.
+#[derive(Default)]
+struct Trouble {
+    times: u32,
+    /// The machine's clock.
+    until: Option<i64>,
 }
 
 enum Stage {
@@ -63,7 +73,7 @@ pub(crate) enum Started {
 }
 
 impl Start {
-    pub(crate) fn new(id: TaskId, topics: TaskTopics, again: Vec<Keys>) -> Self {
+    pub(crate) fn new(id: TaskId, topics: TaskTopics, again: Vec<Keys>, verdicts: Verdicts) -> Self {
         let stores = topics.changelogs.len();
         let mut again = again;
         again.resize_with(stores, Keys::new);
@@ -71,6 +81,7 @@ impl Start {
             id,
             topics,
             again,
+            verdicts,
             stage: Stage::Committed,
             ask: Ask::default(),
             since: Timestamp::MIN,
@@ -78,10 +89,36 @@ impl Start {
             bounds: BTreeMap::new(),
             stable: BTreeMap::new(),
             positions: Positions::default(),
+            trouble: Trouble::default(),
         }
     }
 
+    /// A disk that fails is waited for: it may be full, or a former owner has not closed the stores yet.
     pub(crate) fn step(&mut self, step: &mut Step<'_>) -> Result<Started> {
+        if let Some(until) = self.trouble.until.filter(|until| step.moment.machine < *until) {
+            return Ok(Started::Not(Activity::until(until)));
+        }
+        self.trouble.until = None;
+        match self.advance(step) {
+            Err(error) if error.is_disk() => Ok(Started::Not(self.wait_for_disk(step, &error))),
+            stepped => stepped,
+        }
+    }
+
+    fn wait_for_disk(&mut self, step: &Step<'_>, error: &Error) -> Activity {
+        let settings = &step.process.settings;
+        let wait = settings.retry_backoff.saturating_mul(1 << self.trouble.times.min(16));
+        self.trouble.times += 1;
+        // It may last for hours.
+        if self.trouble.times.is_power_of_two() {
+            tracing::error!(task = %self.id, %error, "the task waits for its disk");
+        }
+        let until = step.moment.machine + wait.min(settings.retry_backoff_max);
+        (self.stage, self.ask, self.trouble.until) = (Stage::Committed, Ask::default(), Some(until));
+        Activity::until(until)
+    }
+
+    fn advance(&mut self, step: &mut Step<'_>) -> Result<Started> {
         let activity = match self.stage {
             Stage::Committed => self.ask_committed(step),
             Stage::Ends => self.ask_ends(step),
@@ -265,7 +302,9 @@ impl Start {
             since: self.since,
             backend: restore.backend.clone(),
             logs: restore.logs(&self.topics),
-            again: std::mem::take(&mut self.again),
+            // Kept, for the disk may fail yet.
+            again: self.again.clone(),
+            verdicts: self.verdicts.clone(),
         };
         for (log, again) in made.logs.iter_mut().zip(&mut made.again) {
             if let Some(log) = log {

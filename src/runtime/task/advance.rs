@@ -13,9 +13,8 @@
 //! alone fire once, with the watermark that was reached.
 
 use super::Task;
-use super::failure::guarded;
 use crate::error::{Error, Result};
-use crate::processor::{Cx, Effects, SharedNode};
+use crate::processor::{Cx, Effects, SharedNode, guarded};
 use crate::time::Timestamp;
 
 /// How far the nodes are.

@@ -20,10 +20,12 @@ mod saved;
 mod step;
 #[cfg(test)]
 mod tests;
+mod verdicts;
 
 pub use explain::{Explanation, Held, Holder};
-pub(crate) use plan::{FutureSkewPolicy, InputKind, InputPlan, OnError, TaskPlan, TaskSettings};
+pub(crate) use plan::{FutureSkewPolicy, InputKind, InputPlan, Judging, TaskPlan, TaskSettings};
 pub(crate) use saved::{InputCheckpoint, Saved, SavedInput, TaskCheckpoint};
+pub(crate) use verdicts::Verdicts;
 
 use super::partition_group::PartitionGroup;
 use super::source_watermark::SourceWatermark;
@@ -51,6 +53,8 @@ pub(crate) struct Ran {
     pub(crate) output_pending: bool,
     /// The stores hold more uncommitted bytes than they may.
     pub(crate) commit_due: bool,
+    /// A record failed and what it changed cannot be taken back here: the task has to start again at its last commit.
+    pub(crate) given_up: bool,
 }
 
 /// When a task has to be looked at again, if nothing comes.
@@ -98,6 +102,14 @@ pub(crate) struct Task {
     marked: Option<i64>,
     /// Time runs on by itself.
     closing: bool,
+    verdicts: Verdicts,
+    /// One of the three below may hold: then nothing is taken.
+    held: bool,
+    /// The next record is tried again then (machine's clock).
+    waits_until: Option<i64>,
+    /// A record was handled that failed before: it should be committed before anything else fails.
+    commit_soon: bool,
+    given_up: bool,
 }
 
 impl Task {

@@ -1,17 +1,9 @@
 //! What a task is made from: its settings, its inputs, and whom it tells its watermark.
 
+use crate::processor::{Handler, Handlers, PerKind, Response, Retries};
 use crate::record::{TaskId, TopicPartition};
 use std::sync::Arc;
 use std::time::Duration;
-
-/// What to do with a record that cannot be handled.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum OnError {
-    #[default]
-    Fail,
-    /// Left out and counted.
-    Skip,
-}
 
 /// What to do with a record that is further ahead of the date than the bound. It moves no time in any case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,6 +13,8 @@ pub(crate) enum FutureSkewPolicy {
     Accept,
     /// It is left out and counted.
     Skip,
+    /// It is left out and counted, and goes to the dead letter topic.
+    DeadLetter,
     Fail,
 }
 
@@ -38,8 +32,9 @@ pub(crate) struct TaskSettings {
     pub(crate) max_task_idle: Option<Duration>,
     /// `buffered.records.per.partition`.
     pub(crate) max_buffered_records: usize,
-    pub(crate) on_deserialization_error: OnError,
-    pub(crate) on_processing_error: OnError,
+    /// What becomes of records that fail, where the program has no handler.
+    pub(crate) on_error: PerKind<Response>,
+    pub(crate) retries: Retries,
     /// `statestore.uncommitted.max.bytes`: above, a commit is due.
     pub(crate) uncommitted_max_bytes: usize,
     /// At most once per so long are markers written between commits (machine's clock).
@@ -61,8 +56,8 @@ impl Default for TaskSettings {
             advance_batch: 1000,
             max_task_idle: Some(Duration::ZERO),
             max_buffered_records: 1000,
-            on_deserialization_error: OnError::Fail,
-            on_processing_error: OnError::Fail,
+            on_error: PerKind::default(),
+            retries: Retries::default(),
             uncommitted_max_bytes: 64 << 20,
             marker_interval: Duration::from_millis(100),
             ask_interval: Duration::from_secs(1),
@@ -82,6 +77,17 @@ pub(crate) struct TaskPlan {
     pub(crate) outputs: Vec<(Arc<str>, u32)>,
     /// Stores whose changelog offsets are committed with the positions (`at_least_once`).
     pub(crate) changelogs: Vec<Arc<str>>,
+    pub(crate) judging: Judging,
+}
+
+/// Who decides about records that fail, besides the configuration.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Judging {
+    pub(crate) handlers: Handlers,
+    /// By source of the sub-topology: about records that cannot be read.
+    pub(crate) sources: Vec<Option<Handler>>,
+    /// The topic of dead letters and its partitions.
+    pub(crate) dead_letters: Option<(Arc<str>, u32)>,
 }
 
 /// One partition that a task reads.

@@ -49,7 +49,8 @@ impl Task {
         let wall_clock = self.graph.nodes.iter().map(|node| node.borrow().next_wall_clock()).min();
         let wall_clock = wall_clock.filter(|at| *at < Timestamp::MAX);
         let due = [wall_clock, self.next_by_clock(moment.now)];
-        let waits = [self.group.waits_until(), self.group.next_asks(self.settings.ask_interval)];
+        let asks = self.group.next_asks(self.settings.ask_interval);
+        let waits = [self.group.waits_until(), asks, self.waits_until];
         Wakeup {
             due: due.into_iter().flatten().min().map(|at| at.max(moment.now)),
             question: self.next_question().map(|at| at.max(moment.now)),

@@ -1,11 +1,10 @@
 //! A task begins at its last commit: of each time that was saved twice the larger counts.
 
 use super::advance::Handed;
-use super::failure::guarded;
 use super::input::InputWatermark;
-use super::{InputCheckpoint, InputPlan, Saved, SavedInput, Task, TaskPlan, TaskSettings};
+use super::{InputCheckpoint, InputPlan, Saved, SavedInput, Task, TaskPlan, TaskSettings, Verdicts};
 use crate::error::{Error, Result};
-use crate::processor::{Cx, Effects, TaskGraph};
+use crate::processor::{Cx, DeadLetters, Effects, Judge, TaskGraph, guarded};
 use crate::runtime::offset_metadata::OffsetMetadata;
 use crate::runtime::partition_group::PartitionGroup;
 use crate::runtime::{InputKind, Moment};
@@ -38,6 +37,7 @@ impl Task {
         let closed = closed_bounds(saved, &closing_stores(&graph));
         let group =
             PartitionGroup::new(starts.into_iter(), settings.max_task_idle, settings.max_buffered_records);
+        let judge = judge(&plan, &settings);
         let mut task = Self {
             id: plan.id,
             plan,
@@ -47,11 +47,16 @@ impl Task {
             watermarks,
             watermark: Timestamp::MIN,
             handed: Handed::nothing(begun(saved)),
-            effects: Effects::default(),
+            effects: Effects::new(judge),
             closed,
             told: Timestamp::MIN,
             marked: None,
             closing: false,
+            verdicts: Verdicts::default(),
+            held: false,
+            waits_until: None,
+            commit_soon: false,
+            given_up: false,
         };
         task.move_watermark();
         task.restore_nodes(moment.now)?;
@@ -69,6 +74,17 @@ impl Task {
         // The first `run` looks for itself.
         self.effects.alarm = Timestamp::MIN;
         Ok(())
+    }
+}
+
+fn judge(plan: &TaskPlan, settings: &TaskSettings) -> Judge {
+    let letters = plan.judging.dead_letters.clone();
+    Judge {
+        task: plan.id,
+        handlers: plan.judging.handlers.clone(),
+        configured: settings.on_error,
+        retries: settings.retries,
+        letters: letters.map(|(topic, partitions)| DeadLetters::new(topic, partitions)),
     }
 }
 

@@ -1,13 +1,13 @@
 //! The order of work: for each record first time moves, then the record runs, judged by the new watermark, then the
 //! watermark is handed down.
 
-use super::failure::{guarded, is_processing};
+use super::failure::{Attempt, located};
 use super::input::InputWatermark;
-use super::{FutureSkewPolicy, OnError, Ran, Task};
+use super::verdicts::Verdict;
+use super::{FutureSkewPolicy, Ran, Task};
 use crate::broker::LogRecord;
 use crate::error::{Error, ErrorKind, Result};
-use crate::processor::{Cx, Decoded};
-use crate::record::RecordMetadata;
+use crate::processor::{Cx, Decoded, Failed, guarded};
 use crate::runtime::Moment;
 use crate::runtime::partition_group::Head;
 use crate::runtime::writers::Marker;
@@ -18,10 +18,15 @@ impl Task {
     /// an error the task is of no more use.
     pub(crate) fn run(&mut self, moment: Moment, max_records: usize) -> Result<Ran> {
         let mut ran = Ran::default();
+        self.commit_soon = false;
         let before = self.watermark;
         self.evaluate_idle();
         ran.progressed |= self.watermark > before;
         self.work(moment, max_records, &mut ran)?;
+        if self.given_up {
+            ran.given_up = true;
+            return Ok(ran);
+        }
         if !ran.advancing {
             ran.progressed |= self.wall_clock(moment)?;
             if self.settings.flush_each_batch && ran.progressed {
@@ -29,7 +34,7 @@ impl Task {
             }
         }
         ran.output_pending = !self.effects.records.is_empty();
-        ran.commit_due = self.dirty_bytes() > self.settings.uncommitted_max_bytes;
+        ran.commit_due = self.commit_soon || self.dirty_bytes() > self.settings.uncommitted_max_bytes;
         Ok(ran)
     }
 
@@ -50,7 +55,7 @@ impl Task {
             if self.is_due() {
                 continue;
             }
-            if ran.records >= max_records || budget == 0 {
+            if ran.records >= max_records || budget == 0 || self.held && self.is_held(moment) {
                 return Ok(());
             }
             let next = if self.group.ready(moment.machine) { self.group.take() } else { None };
@@ -92,39 +97,90 @@ impl Task {
                 return Ok(false);
             }
             Ok(Decoded::Negative) => {}
-            Err(error) => {
-                let error = located(error, metadata, &self.id);
-                if self.settings.on_deserialization_error == OnError::Fail {
-                    return Err(error);
-                }
-                tracing::warn!(task = %self.id, "record skipped: {error}");
-            }
+            Err(error) => self.unreadable(input, error)?,
         }
         self.effects.counts.processed += 1;
         self.effects.counts.dropped += 1;
-        if let Some(source) = watermark.source_mut() {
+        let watermark = self.watermarks.get_mut(input);
+        if let Some(source) = watermark.and_then(InputWatermark::source_mut) {
             source.timeless_record(moment.now);
         }
         self.group.pass(input);
         Ok(true)
     }
 
+    /// Nothing more is taken in this run.
+    #[cold]
+    fn is_held(&mut self, moment: Moment) -> bool {
+        self.waits_until = self.waits_until.filter(|until| moment.machine < *until);
+        self.held = self.waits_until.is_some() || self.commit_soon || self.given_up;
+        self.held
+    }
+
     fn process(&mut self, head: Head, record: &LogRecord, moment: Moment) -> Result<()> {
-        self.effects.counts.processed += 1;
-        if self.move_time(head, moment)? {
-            let outcome = self.call_source(head, record, moment.now);
-            if let Err(error) = outcome {
-                self.failed(head.input, error)?;
-            }
-        } else {
-            self.effects.counts.dropped += 1;
+        if !self.verdicts.is_empty()
+            && let Some(verdict) = self.verdicts.of(head.input, record.offset).cloned()
+        {
+            return self.process_again(verdict, head, record, moment);
         }
+        self.effects.counts.processed += 1;
+        if self.move_time(head, record, moment)? {
+            return self.attempt(head, record, moment, 0);
+        }
+        self.effects.counts.dropped += 1;
         self.group.handle(head.input, record.offset);
         Ok(())
     }
 
+    /// A record that failed before.
+    #[cold]
+    fn process_again(
+        &mut self,
+        verdict: Verdict,
+        head: Head,
+        record: &LogRecord,
+        moment: Moment,
+    ) -> Result<()> {
+        let (retry, until, moved) = match verdict {
+            Verdict::Retry { retry, until, moved } => (retry, until, moved),
+            _ => (0, i64::MIN, false),
+        };
+        if moment.machine < until {
+            // What came before it need not be done again if it fails again.
+            self.commit_next();
+            return self.carry_out(verdict, head, record);
+        }
+        if !moved {
+            self.effects.counts.processed += 1;
+            self.move_time(head, record, moment)?;
+        }
+        if matches!(verdict, Verdict::Retry { .. }) {
+            return self.attempt(head, record, moment, retry);
+        }
+        self.commit_next();
+        self.carry_out(verdict, head, record)
+    }
+
+    fn commit_next(&mut self) {
+        (self.commit_soon, self.held) = (true, true);
+    }
+
+    #[inline]
+    fn attempt(&mut self, head: Head, record: &LogRecord, moment: Moment, retries: u32) -> Result<()> {
+        let outputs = self.effects.records.len();
+        let counts = self.effects.is_lenient().then_some(self.effects.counts);
+        (self.effects.touched, self.effects.retries) = (false, retries);
+        match self.call_source(head, record, moment.now) {
+            Ok(()) => {
+                self.group.handle(head.input, record.offset);
+                Ok(())
+            }
+            Err(error) => self.failed(Attempt { head, record, retries, outputs, counts }, moment, error),
+        }
+    }
+
     /// `false`: the record is left out.
-    fn move_time(&mut self, head: Head, moment: Moment) -> Result<bool> {
+    fn move_time(&mut self, head: Head, record: &LogRecord, moment: Moment) -> Result<bool> {
         let Some(watermark) = self.watermarks.get_mut(head.input) else { return Ok(true) };
         let InputWatermark::Source(source) = watermark else {
             self.group.observe(head.input, head.at);
@@ -136,6 +192,7 @@ impl Task {
             return match self.settings.future_skew_policy {
                 FutureSkewPolicy::Accept => Ok(true),
                 FutureSkewPolicy::Skip => Ok(false),
+                FutureSkewPolicy::DeadLetter => self.bury(head, record, moment.date).map(|()| false),
                 FutureSkewPolicy::Fail => Err(self.too_far_ahead(head, moment.date)),
             };
         }
@@ -156,6 +213,7 @@ impl Task {
             timestamp: head.at,
             headers: &record.headers,
             metadata: self.group.metadata(head.input),
+            raw: Some(record),
             judge: self.watermark,
             now,
             effects: &mut self.effects,
@@ -163,29 +221,20 @@ impl Task {
         guarded(|| source.process(plan.slot, &mut cx))
     }
 
-    /// The policy for a record that could not be processed.
     #[cold]
-    fn failed(&mut self, input: usize, error: Error) -> Result<()> {
-        let error = match self.group.metadata(input) {
-            Some(metadata) => located(error, metadata, &self.id),
-            None => error,
-        };
-        if self.settings.on_processing_error == OnError::Fail || !is_processing(&error) {
-            return Err(error);
-        }
-        tracing::warn!(task = %self.id, "record skipped: {error}");
-        self.effects.counts.dropped += 1;
-        Ok(())
+    fn bury(&mut self, head: Head, record: &LogRecord, date: Timestamp) -> Result<()> {
+        let error = self.too_far_ahead(head, date).action("dlq; the record goes to the dead letter topic");
+        let Some(metadata) = self.group.metadata(head.input) else { return Err(error) };
+        let letter = self.effects.judge.letter(&Failed { metadata, record, retries: 0 }, &error);
+        self.send_letter(letter)
     }
 
     fn too_far_ahead(&self, head: Head, date: Timestamp) -> Error {
         let ahead = head.at.since(date).as_millis();
         let message = format!("a record is dated {}, {ahead} ms ahead of the clock", head.at);
         let error = Error::new(ErrorKind::Timestamp, message)
-            .with("action", "fail; the offset was not committed")
-            .help(
-                "set highwater.future.skew.policy to accept or skip, or raise highwater.max.future.skew.ms",
-            );
+            .action("fail; the offset was not committed")
+            .help("set highwater.future.skew.policy to accept, skip or dead-letter, or raise highwater.max.future.skew.ms");
         match self.group.metadata(head.input) {
             Some(metadata) => located(error, metadata, &self.id),
             None => error,
@@ -250,10 +299,4 @@ impl Task {
         }
         self.closing
     }
-}
-
-/// The coordinates of a record that failed, unless its node gave them.
-fn located(error: Error, metadata: &RecordMetadata, task: &impl ToString) -> Error {
-    let error = if error.has("record") { error } else { error.with("record", metadata.to_string()) };
-    error.with("task", task.to_string())
 }

@@ -1,11 +1,13 @@
-//! A process is killed at every point of a commit, with and without its disk; what is restored is the fold.
+//! A process is killed at every point of a commit, with and without its disk; what is restored is the fold. On memory
+//! and on files.
 
+use super::disks::Disks;
 use super::world::{Guarantee, World, fed, letters, repartitioned};
 use crate::runtime::CommitPoint;
 
 /// Feeds, kills member 0 before the point, lets it come back, feeds again.
-fn kill_and_return(guarantee: Guarantee, point: CommitPoint, lose_disk: bool) {
-    let mut world = World::new(letters(), guarantee.config(), 2);
+fn kill_and_return(disks: Disks, guarantee: Guarantee, point: CommitPoint, lose_disk: bool) {
+    let mut world = World::on(letters(), guarantee.config(), 2, |_| disks.machine());
     world.topic("in", 2);
     world.topic("out", 2);
     world.start(0);
@@ -24,7 +26,7 @@ fn kill_and_return(guarantee: Guarantee, point: CommitPoint, lose_disk: bool) {
         world.log.outage_of("member0", false);
     }
     world.advance(300);
-    assert_eq!(world.members[0].kills, 1, "it was not killed at {point:?}");
+    assert_eq!(world.members[0].kills, 1, "it was not killed at {point:?} on {disks:?}");
     if lose_disk {
         world.members[0].disk.lose();
     }
@@ -38,18 +40,22 @@ fn kill_and_return(guarantee: Guarantee, point: CommitPoint, lose_disk: bool) {
 
 #[test]
 fn exactly_once_at_every_point() {
-    for point in CommitPoint::EXACTLY_ONCE {
-        for lose_disk in [false, true] {
-            kill_and_return(Guarantee::ExactlyOnce, point, lose_disk);
+    for &disks in Disks::ALL {
+        for point in CommitPoint::EXACTLY_ONCE {
+            for lose_disk in [false, true] {
+                kill_and_return(disks, Guarantee::ExactlyOnce, point, lose_disk);
+            }
         }
     }
 }
 
 #[test]
 fn at_least_once_at_every_point() {
-    for point in CommitPoint::AT_LEAST_ONCE {
-        for lose_disk in [false, true] {
-            kill_and_return(Guarantee::AtLeastOnce, point, lose_disk);
+    for &disks in Disks::ALL {
+        for point in CommitPoint::AT_LEAST_ONCE {
+            for lose_disk in [false, true] {
+                kill_and_return(disks, Guarantee::AtLeastOnce, point, lose_disk);
+            }
         }
     }
 }

@@ -2,10 +2,14 @@
 
 mod adapter;
 mod ambiguous;
+mod disk_full;
+mod disks;
 mod end_of_input;
 mod first;
 mod kills;
 mod lost_offsets;
+#[cfg(feature = "rocksdb")]
+mod on_disk;
 mod rebalances;
 mod sources;
 mod topics;

@@ -1,5 +1,6 @@
 //! A log, a clock, and the members of a group; each member has a disk that outlives it.
 
+use super::disks::{Disks, Machine};
 use crate::broker::memory::MemoryLog;
 use crate::broker::{Bytes, Outgoing};
 use crate::dsl::{Consumed, Grouped, Materialized, Produced, StreamsBuilder};
@@ -7,7 +8,6 @@ use crate::record::{Headers, TopicPartition};
 use crate::runtime::ending::EndOfInput;
 use crate::runtime::{CommitPoint, Instance, StreamsConfig, Surroundings};
 use crate::serdes::Utf8;
-use crate::state::MemoryDisk;
 use crate::time::{ManualClock, Timestamp};
 use crate::topology::Topology;
 use std::cell::RefCell;
@@ -20,7 +20,7 @@ pub(super) type Kill = Rc<RefCell<Option<CommitPoint>>>;
 pub(super) struct Member {
     pub(super) name: String,
     pub(super) instance: Option<Instance>,
-    pub(super) disk: MemoryDisk,
+    pub(super) disk: Box<dyn Machine>,
     /// Killed before this point, once.
     pub(super) kill: Kill,
     pub(super) kills: usize,
@@ -38,12 +38,22 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(topology: Topology, config: StreamsConfig, members: usize) -> Self {
+        Self::on(topology, config, members, |_| Disks::Memory.machine())
+    }
+
+    /// `machine`: of each member.
+    pub(super) fn on(
+        topology: Topology,
+        config: StreamsConfig,
+        members: usize,
+        machine: impl Fn(usize) -> Box<dyn Machine>,
+    ) -> Self {
         let clock = ManualClock::at(Timestamp(1_000_000));
         let log = MemoryLog::new(Arc::new(clock.clone()));
         let member = |n: usize| Member {
             name: format!("member{n}"),
             instance: None,
-            disk: MemoryDisk::default(),
+            disk: machine(n),
             kill: Kill::default(),
             kills: 0,
             starts: 0,
@@ -74,7 +84,7 @@ impl World {
         let kill = member.kill.clone();
         let surroundings = Surroundings {
             client: Box::new(self.log.client(&member.name)),
-            disk: Box::new(member.disk.clone()),
+            disk: member.disk.disk(),
             instance_id: member.name.clone(),
             seed: (n as u64) << 32 | member.starts << 16,
             kill: Some(Box::new(move |point| {
@@ -88,8 +98,8 @@ impl World {
         let settings = self.config.settings().expect("settings");
         let clock = Arc::new(self.clock.clone());
         let blueprint = self.topology.blueprint().clone();
-        member.instance =
-            Some(Instance::new(blueprint, settings, clock, surroundings, Some(self.end.clone())));
+        let instance = Instance::new(blueprint, settings, clock, surroundings, Some(self.end.clone()));
+        member.instance = Some(instance.expect("instance"));
     }
 
     /// As kill -9: its memory is gone, its disk stays.

@@ -36,7 +36,7 @@ fn wait<T>(world: &MemoryHarness, mut poll: impl FnMut() -> Option<Answer<T>>) -
 
 impl Copier {
     fn start(world: &MemoryHarness, name: &str) -> Self {
-        let mut consumer = world.client(name).consumer("copiers", name);
+        let mut consumer = world.client(name).consumer("copiers", name).expect("client");
         consumer.subscribe(&["in".to_owned()]);
         Self { name: name.to_owned(), consumer, producer: None, owned: Vec::new() }
     }
@@ -57,11 +57,11 @@ impl Copier {
 
     fn take_over(&mut self, world: &MemoryHarness, owned: Vec<TopicPartition>) -> Answer<()> {
         let client = world.client(&self.name);
-        let mut producer = client.producer(Some(&self.name));
+        let mut producer = client.producer(Some(&self.name)).expect("client");
         let ticket = producer.start_init();
         wait(world, || producer.poll(ticket))?;
         self.producer = Some(producer);
-        let mut admin = client.admin();
+        let mut admin = client.admin().expect("client");
         let ticket = admin.start_committed("copiers", owned.clone());
         let committed = wait(world, || admin.poll_committed(ticket))?;
         for partition in &owned {

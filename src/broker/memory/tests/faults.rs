@@ -12,7 +12,7 @@ fn every_call_is_answered_at_the_first_poll_without_time_passing() {
     let (world, log) = with_topic(&[]);
     let client = world.client("a");
     let (mut writer, mut admin, mut reader) =
-        (client.producer(Some("id")), client.admin(), client.consumer("g", "a"));
+        (client.producer(Some("id")).expect("client"), client.admin().expect("client"), client.consumer("g", "a").expect("client"));
     reader.subscribe(&["t".to_owned()]);
     assert_eq!(reader.poll_group(), Some(GroupEvent::Assigned(vec![log.clone()])));
     let init = writer.start_init();
@@ -37,7 +37,7 @@ fn every_call_is_answered_at_the_first_poll_without_time_passing() {
 fn in_an_outage_nothing_is_answered_and_afterwards_all_of_it() {
     let (world, log) = with_topic(&[]);
     let mut reader = member(&world, "g", "a", &["t".to_owned()]);
-    let (mut writer, mut ask) = (world.client("a").producer(None), world.client("a").admin());
+    let (mut writer, mut ask) = (world.client("a").producer(None).expect("client"), world.client("a").admin().expect("client"));
     world.log.append(&mut vec![record(&log, "k", Some("before"))]).expect("append");
     reader.seek(&log, 0);
     world.log.outage_of("a", true);
@@ -173,7 +173,7 @@ fn an_offset_commit_can_be_lost_in_each_way() {
 #[test]
 fn a_killed_producers_requests_may_land_later() {
     let (world, log) = with_topic(&[]);
-    let mut killed = world.client("a").producer(None);
+    let mut killed = world.client("a").producer(None).expect("client");
     killed.send(record(&log, "k", Some("arrived"))).expect("send");
     world.log.hold_sends_of("a", true);
     killed.send(record(&log, "k", Some("late"))).expect("send");
@@ -182,7 +182,7 @@ fn a_killed_producers_requests_may_land_later() {
     assert_eq!(killed.poll(ticket), None);
     drop(killed);
     world.log.hold_sends_of("a", false);
-    let mut next = world.client("a").producer(None);
+    let mut next = world.client("a").producer(None).expect("client");
     next.send(record(&log, "k", Some("next"))).expect("send");
     assert_eq!(world.log.late_requests(), 2);
     assert!(world.log.land_late_request());
@@ -194,7 +194,7 @@ fn a_killed_producers_requests_may_land_later() {
 #[test]
 fn a_late_request_that_had_arrived_is_not_appended_again() {
     let (world, log) = with_topic(&[]);
-    let mut writer = world.client("a").producer(None);
+    let mut writer = world.client("a").producer(None).expect("client");
     world.log.lose_next("a", Call::Produce, Loss::Delay);
     writer.send(record(&log, "k", Some("a"))).expect("send");
     flush(&world, &mut *writer);
@@ -257,7 +257,7 @@ fn held_markers_hold_back_the_log_the_offsets_and_the_next_transaction() {
 #[test]
 fn a_full_queue_takes_no_more() {
     let (world, log) = with_topic(&[]);
-    let mut writer = world.client("a").producer(None);
+    let mut writer = world.client("a").producer(None).expect("client");
     world.log.outage(true);
     let mut records = vec![record(&log, "k", Some("a")); 100_002];
     refused(FailureKind::Retriable, writer.send_all(&mut records));
@@ -272,7 +272,7 @@ fn a_full_queue_takes_no_more() {
 #[test]
 fn a_refused_record_stays_first_and_those_before_it_are_written() {
     let (world, log) = with_topic(&[("max.message.bytes", "200")]);
-    let mut writer = world.client("a").producer(None);
+    let mut writer = world.client("a").producer(None).expect("client");
     let large = "x".repeat(200);
     let mut records: Vec<_> = ["a", &large, "c"].map(|value| record(&log, "k", Some(value))).into();
     refused(FailureKind::Fatal, writer.send_all(&mut records));
@@ -283,7 +283,7 @@ fn a_refused_record_stays_first_and_those_before_it_are_written() {
 #[test]
 fn a_record_refused_after_it_was_taken_fails_the_flush_and_the_transaction() {
     let (world, log) = with_topic(&[("max.message.bytes", "200")]);
-    let (mut plain, mut writer) = (world.client("a").producer(None), producer(&world, Some("id")));
+    let (mut plain, mut writer) = (world.client("a").producer(None).expect("client"), producer(&world, Some("id")));
     writer.begin().expect("begin");
     world.log.outage(true);
     let large = "x".repeat(200);
@@ -305,7 +305,7 @@ fn a_record_refused_after_it_was_taken_fails_the_flush_and_the_transaction() {
 #[test]
 fn what_a_lost_flush_would_have_told_is_told_by_the_next() {
     let (world, log) = with_topic(&[]);
-    let mut writer = world.client("a").producer(None);
+    let mut writer = world.client("a").producer(None).expect("client");
     writer.send(record(&log, "k", Some("a"))).expect("send");
     let lost = writer.start_flush();
     world.log.outage(true);

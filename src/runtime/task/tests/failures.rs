@@ -1,4 +1,5 @@
 use super::*;
+use crate::processor::Response;
 
 fn fed(setup: &Setup, bad: LogRecord) -> (Running, Result<Ran>) {
     let mut running = setup.start();
@@ -43,17 +44,32 @@ fn a_closure_that_fails_or_panics_names_the_record() {
     }
 }
 
+/// An aggregate that failed was changed in place: the task starts again at its last commit, and knows better.
 #[test]
 fn a_skipped_record_is_counted_and_the_next_one_runs() {
     let mut setup = Setup { live: true, ..Setup::default() };
-    setup.settings.on_processing_error = OnError::Skip;
+    setup.settings.on_error.processing = Response::Continue;
     for value in [-13, -66] {
         let (mut running, ran) = fed(&setup, record(8, "a", value, 4));
-        ran.expect("goes on");
-        assert_eq!(running.taken(), ["m a[0,10)=3"]);
+        assert!(ran.expect("goes back").given_up);
+        let verdicts = running.task.take_verdicts();
+        let mut running = setup.start();
+        running.task.set_verdicts(verdicts);
+        running.task.receive(
+            0,
+            vec![record(7, "a", 1, 3), record(8, "a", value, 4), record(9, "a", 2, 5)],
+            10,
+        );
+        let ran = running.task.run(at(0), 10).expect("goes on");
+        assert!(ran.commit_due && !ran.given_up, "{ran:?}");
+        assert_eq!(committed(&running), 9, "it is committed before anything else can fail");
+        running.task.run(at(0), 10).expect("goes on");
+        assert_eq!(running.taken().last().map(String::as_str), Some("m a[0,10)=3"));
         let counts = running.task.counts();
         assert_eq!((counts.processed, counts.dropped), (3, 1));
         assert_eq!(committed(&running), 10);
+        running.task.committed();
+        assert!(running.task.take_verdicts().is_empty());
     }
 }
 

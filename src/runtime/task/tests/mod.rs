@@ -66,6 +66,7 @@ pub(super) struct Setup {
     pub(super) inputs: Vec<InputPlan>,
     pub(super) outputs: Vec<(Arc<str>, u32)>,
     pub(super) settings: TaskSettings,
+    pub(super) judging: Judging,
     pub(super) disk: MemoryDisk,
     pub(super) log: Shared<Vec<String>>,
     pub(super) fill: bool,
@@ -83,6 +84,7 @@ impl Default for Setup {
             inputs: vec![source("ticks", 0, None)],
             outputs: Vec::new(),
             settings,
+            judging: Judging::default(),
             disk: MemoryDisk::default(),
             log: Shared::default(),
             fill: false,
@@ -134,6 +136,7 @@ impl Setup {
             inputs: self.inputs.clone(),
             outputs: self.outputs.clone(),
             changelogs: Vec::new(),
+            judging: self.judging.clone(),
         };
         let graph = self.graph(&backend, &names);
         let task = Task::new(plan, graph, self.settings.clone(), &saved, at(now))?;

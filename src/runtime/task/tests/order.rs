@@ -1,4 +1,5 @@
 use super::*;
+use crate::processor::Response;
 
 #[test]
 fn time_moves_first_then_the_record_then_what_closes() {
@@ -121,7 +122,7 @@ fn a_record_far_ahead_moves_no_time() {
 #[test]
 fn what_was_left_out_is_committed_past() {
     let mut setup = Setup::default();
-    setup.settings.on_deserialization_error = OnError::Skip;
+    setup.settings.on_error.reading = Response::Continue;
     let mut running = setup.start();
     let bad = LogRecord { value: Some(Arc::from(*b"xyz")), ..record(1, "a", 1, 4) };
     running.task.receive(0, vec![record(0, "a", 1, -1), bad], 2);
