@@ -5,6 +5,7 @@ use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
+use rdkafka::metadata::{MetadataPartition, MetadataTopic};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::time::{Duration, Instant};
 
@@ -155,7 +156,7 @@ fn partitions(consumer: &BaseConsumer, topic: &str) -> Result<Vec<i32>> {
     let metadata = consumer.fetch_metadata(Some(topic), PATIENCE)?;
     let known = metadata.topics().iter().find(|known| known.name() == topic && known.error().is_none());
     let partitions: Vec<i32> =
-        known.into_iter().flat_map(|known| known.partitions()).map(|p| p.id()).collect();
+        known.into_iter().flat_map(MetadataTopic::partitions).map(MetadataPartition::id).collect();
     if partitions.is_empty() { Err(format!("there is no topic {topic}").into()) } else { Ok(partitions) }
 }
 

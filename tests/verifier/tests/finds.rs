@@ -63,7 +63,9 @@ impl Own {
     /// By symbol onto partitions, finals as the pipeline does.
     fn feed(&self, ticks: &[Tick], rows: &[Row]) {
         let feeder = Feeder::new(&self.cluster).unwrap();
-        ticks.iter().for_each(|tick| feeder.tick(&self.topics.ticks(), tick).unwrap());
+        for tick in ticks {
+            feeder.tick(&self.topics.ticks(), tick).unwrap();
+        }
         for row in rows {
             let partition = i32::from(row.symbol == "B") % 3;
             let key = Final::key(&row.symbol, row.slot);
@@ -234,9 +236,10 @@ fn late_ticks_quiet_minutes_and_open_slots_are_judged_as_the_pipeline_does() {
         let own = Own::new(&cluster, &format!("late-{heartbeats}"), 1);
         let more: &[&str] = if heartbeats { &[] } else { &["--no-heartbeats"] };
         let rows = finals(&ticks, &[&["--at-end", "leave", "--partitions", "1"], more].concat());
-        let rows: Vec<_> = rows.into_iter().collect();
         let feeder = Feeder::new(&cluster).unwrap();
-        ticks.iter().for_each(|tick| feeder.tick(&own.topics.ticks(), tick).unwrap());
+        for tick in &ticks {
+            feeder.tick(&own.topics.ticks(), tick).unwrap();
+        }
         for row in &rows {
             let key = Final::key(&row.symbol, row.slot);
             feeder

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 /// Reads `ticks` and the finals of all timeframes from offset 0, read-committed, folds the ticks, and compares.
 #[derive(Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "switches of a command line")]
 #[command(name = "verify-bars", max_term_width = 100)]
 struct Arguments {
     #[arg(long, value_name = "HOST:PORT", env = "HIGHWATER_TEST_BOOTSTRAP")]
