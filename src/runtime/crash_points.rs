@@ -10,7 +10,11 @@ use std::time::Duration;
 
 pub(super) fn from_environment() -> Result<Option<KillHook>> {
     let Ok(text) = std::env::var("HIGHWATER_CRASH_POINT") else { return Ok(None) };
-    let wrong = || Error::config(format!("HIGHWATER_CRASH_POINT is `{text}`; it has to be a point and a number, as S4:3"));
+    let wrong = || {
+        Error::config(format!(
+            "HIGHWATER_CRASH_POINT is `{text}`; it has to be a point and a number, as S4:3"
+        ))
+    };
     let (name, number) = text.split_once(':').ok_or_else(wrong)?;
     let all = CommitPoint::EXACTLY_ONCE.into_iter().chain(CommitPoint::AT_LEAST_ONCE);
     let point = all.into_iter().find(|point| format!("{point:?}") == name).ok_or_else(wrong)?;

@@ -2,10 +2,10 @@
 
 use super::ending::{AtEnd, EndOfInput};
 use super::home::Home;
-use super::{LocalState, Settings, Surroundings};
 use super::process::broker_error;
 use super::signal::Signal;
 use super::topics::PURGED;
+use super::{LocalState, Settings, Surroundings};
 use crate::broker::memory::MemoryLog;
 use crate::broker::{Isolation, LogRecord, Outgoing};
 use crate::error::{Error, ErrorKind, Result};

@@ -33,7 +33,11 @@ impl KafkaCluster {
                 .help("name the brokers as `host:port`, comma-separated; without a broker, use KafkaStreams::embedded"));
         }
         let of = |kind| -> Properties {
-            config.client_config(kind).iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+            config
+                .client_config(kind)
+                .iter()
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect()
         };
         let reading = |kind| {
             let mut properties = of(kind);

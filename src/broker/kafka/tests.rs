@@ -78,7 +78,8 @@ impl KafkaHarness {
     }
 
     fn ask(&self, question: &Question<'_>) {
-        let handle = self.kafka("harness").consumer_handle("harness", Isolation::ReadCommitted).expect("handle");
+        let handle =
+            self.kafka("harness").consumer_handle("harness", Isolation::ReadCommitted).expect("handle");
         let answers = Queue::new(&handle).expect("queue");
         handle.ask(question, &answers, 10_000, 1);
         answers.poll(15_000).expect("answer").result().expect("done");
@@ -98,12 +99,15 @@ impl Harness for KafkaHarness {
             config.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         if config.contains_key("cleanup.policy") {
             // Each later timestamp begins a segment, and the cleaner takes whatever is dirty.
-            for (key, value) in [("segment.ms", "1"), ("segment.jitter.ms", "0"), ("min.cleanable.dirty.ratio", "0.000001")] {
+            for (key, value) in
+                [("segment.ms", "1"), ("segment.jitter.ms", "0"), ("min.cleanable.dirty.ratio", "0.000001")]
+            {
                 config.insert(key.into(), value.into());
             }
         }
         let mut admin = self.kafka("harness").admin().expect("admin");
-        let ticket = admin.start_create(vec![super::super::NewTopic { name: name.to_owned(), partitions, config }]);
+        let ticket =
+            admin.start_create(vec![super::super::NewTopic { name: name.to_owned(), partitions, config }]);
         crate::broker::contract::until(self, "topic", || admin.poll_create(ticket)).expect("create");
     }
     fn delete_topic(&self, name: &str) {
@@ -140,14 +144,20 @@ impl Harness for KafkaHarness {
         let data = std::path::Path::new(&data).join("data");
         let log = data.join(format!("{topic}-0"));
         let segments = || {
-            let files = std::fs::read_dir(&log).expect("log").filter_map(|file| file.ok()?.file_name().into_string().ok());
-            let mut bases: Vec<i64> = files.filter_map(|name| name.strip_suffix(".log")?.parse().ok()).collect();
+            let files = std::fs::read_dir(&log)
+                .expect("log")
+                .filter_map(|file| file.ok()?.file_name().into_string().ok());
+            let mut bases: Vec<i64> =
+                files.filter_map(|name| name.strip_suffix(".log")?.parse().ok()).collect();
             bases.sort_unstable();
             bases
         };
         let cleaned = || {
-            let checkpoint = std::fs::read_to_string(data.join("cleaner-offset-checkpoint")).unwrap_or_default();
-            let line = checkpoint.lines().find_map(|line| line.strip_prefix(&format!("{topic} 0 ")).map(str::to_owned));
+            let checkpoint =
+                std::fs::read_to_string(data.join("cleaner-offset-checkpoint")).unwrap_or_default();
+            let line = checkpoint
+                .lines()
+                .find_map(|line| line.strip_prefix(&format!("{topic} 0 ")).map(str::to_owned));
             line.and_then(|offset| offset.parse::<i64>().ok()).unwrap_or(0)
         };
         let mut ask = crate::broker::contract::Waiting::new(self);

@@ -20,6 +20,7 @@ const POLL: Duration = Duration::from_millis(100);
 /// Where the broker is.
 pub struct Cluster {
     pub bootstrap: String,
+    writer: BaseProducer,
 }
 
 /// A record as a reader sees it: partition, key, value.
@@ -38,7 +39,13 @@ impl Cluster {
                 said.expect("the list of skipped tests");
             }
         }
-        Some(Self { bootstrap: bootstrap? })
+        let bootstrap = bootstrap?;
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", &bootstrap)
+            .set("partitioner", "murmur2_random")
+            .set("linger.ms", "1");
+        Some(Self { writer: config.create().expect("producer"), bootstrap })
     }
 
     /// A name that nobody else uses.
@@ -63,13 +70,17 @@ impl Cluster {
 
     /// Writes records to partition `key hash`, in order.
     pub fn write<'a>(&self, topic: &str, records: impl IntoIterator<Item = (&'a str, &'a str, i64)>) {
-        let producer: BaseProducer =
-            self.config().set("partitioner", "murmur2_random").set("linger.ms", "1").create().expect("producer");
         for (key, value, timestamp) in records {
             let record = BaseRecord::to(topic).key(key).payload(value).timestamp(timestamp);
-            producer.send(record).map_err(|(error, _)| error).expect("send");
+            self.writer.send(record).map_err(|(error, _)| error).expect("send");
         }
-        producer.flush(LONG).expect("flush");
+        self.writer.flush(LONG).expect("flush");
+    }
+
+    pub fn write_to(&self, topic: &str, partition: i32, key: &str, value: &str, timestamp: i64) {
+        let record = BaseRecord::to(topic).partition(partition).key(key).payload(value).timestamp(timestamp);
+        self.writer.send(record).map_err(|(error, _)| error).expect("send");
+        self.writer.flush(LONG).expect("flush");
     }
 
     /// All that is committed, partition by partition, from the first record to where it ends now.
@@ -92,10 +103,13 @@ impl Cluster {
         while ended.len() < partitions.len() {
             match reader.poll(POLL) {
                 Some(Ok(message)) => {
-                    let text = |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or(b"-")).into_owned();
+                    let text =
+                        |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or(b"-")).into_owned();
                     seen.push((message.partition(), text(message.key()), text(message.payload())));
                 }
-                Some(Err(KafkaError::PartitionEOF(partition))) if !ended.contains(&partition) => ended.push(partition),
+                Some(Err(KafkaError::PartitionEOF(partition))) if !ended.contains(&partition) => {
+                    ended.push(partition)
+                }
                 Some(Err(KafkaError::PartitionEOF(_))) | None => {}
                 Some(Err(error)) => panic!("{error}"),
             }

@@ -31,7 +31,8 @@ fn words(guarantee: &str) {
         .set("state.dir", state.path().display().to_string());
     let mut expected: BTreeMap<String, u64> = BTreeMap::new();
     for round in 0..3_i64 {
-        cluster.write(&lines, [("a", "the cat and the dog", 1_000 + round), ("b", "the bird", 2_000 + round)]);
+        cluster
+            .write(&lines, [("a", "the cat and the dog", 1_000 + round), ("b", "the bird", 2_000 + round)]);
         for word in ["the", "cat", "and", "the", "dog", "the", "bird"] {
             *expected.entry(word.to_owned()).or_default() += 1;
         }

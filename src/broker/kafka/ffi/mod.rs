@@ -239,7 +239,12 @@ impl Handle {
     }
 
     /// Starts an offset commit; its event comes to `answers` with `opaque`.
-    pub(super) fn commit(&self, offsets: &Partitions, answers: &Queue, opaque: u64) -> Result<(), KafkaError> {
+    pub(super) fn commit(
+        &self,
+        offsets: &Partitions,
+        answers: &Queue,
+        opaque: u64,
+    ) -> Result<(), KafkaError> {
         // SAFETY: the list is copied; without a callback the answer is an event of the queue; the opaque is a number.
         result(unsafe {
             rd::rd_kafka_commit_queue(self.raw(), offsets.raw(), answers.raw(), None, opaque_of(opaque))

@@ -95,8 +95,7 @@ impl Queue {
         let mut batch: [*mut rd::rd_kafka_message_t; AT_ONCE] = [std::ptr::null_mut(); AT_ONCE];
         let wanted = max.min(AT_ONCE);
         // SAFETY: the array has room for `wanted`; the messages that are given are ours to destroy.
-        let taken =
-            unsafe { rd::rd_kafka_consume_batch_queue(self.raw(), 0, batch.as_mut_ptr(), wanted) };
+        let taken = unsafe { rd::rd_kafka_consume_batch_queue(self.raw(), 0, batch.as_mut_ptr(), wanted) };
         let taken = usize::try_from(taken).unwrap_or(0);
         for raw in batch.iter().take(taken).copied().filter_map(NonNull::new) {
             each(Message::of(raw).item());

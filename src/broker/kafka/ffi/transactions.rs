@@ -52,7 +52,8 @@ impl Handle {
 
     /// Gives up what was handed over and is not sent.
     pub(in super::super) fn purge(&self) {
-        let what = rd::RD_KAFKA_PURGE_F_QUEUE | rd::RD_KAFKA_PURGE_F_INFLIGHT | rd::RD_KAFKA_PURGE_F_NON_BLOCKING;
+        let what =
+            rd::RD_KAFKA_PURGE_F_QUEUE | rd::RD_KAFKA_PURGE_F_INFLIGHT | rd::RD_KAFKA_PURGE_F_NON_BLOCKING;
         // SAFETY: the client lives.
         unsafe { rd::rd_kafka_purge(self.raw(), what) };
     }
