@@ -5,6 +5,7 @@
 
 use super::embedded::EmbeddedLog;
 use super::home::Home;
+use super::watchdog::{Steps, Watchdog};
 use super::instance::{Instance, State, Stepped};
 #[cfg(feature = "kafka")]
 use super::kafka_cluster::KafkaCluster;
@@ -80,6 +81,7 @@ pub struct RunningStreams {
 struct Shared {
     inner: Mutex<Told>,
     over: Condvar,
+    steps: Steps,
 }
 
 struct Told {
@@ -196,6 +198,7 @@ impl KafkaStreams {
         let (told, ended) = oneshot::channel();
         let home = self.home.clone();
         let thread = Thread { shared: shared.clone(), listener: self.listener, home: self.home };
+        watch(shared.clone(), home.clock(), self.settings.kafka.watchdog_timeout);
         std::thread::spawn(move || {
             let outcome = catch_unwind(AssertUnwindSafe(|| thread.run(&self.topology, self.settings)));
             let outcome =
@@ -291,6 +294,20 @@ impl Shared {
     }
 }
 
+fn watch(shared: Arc<Shared>, clock: Arc<dyn Clock>, timeout: i64) {
+    let mut watchdog = Watchdog::new(timeout, &*clock);
+    std::thread::spawn(move || {
+        while !shared.wait(Some(watchdog.interval())) {
+            if let Some(silent) = watchdog.look(&shared.steps, &*clock) {
+                tracing::error!(
+                    "no step was finished for {silent} ms: the program's code hangs, or waits for something; its \
+                     tasks stand still, and after max.poll.interval.ms the group gives them to others"
+                );
+            }
+        }
+    });
+}
+
 /// The application's thread.
 struct Thread {
     shared: Arc<Shared>,
@@ -317,6 +334,7 @@ impl Thread {
             }
             let stepped = instance.step();
             steps += 1;
+            self.shared.steps.count();
             let progressed = stepped.as_ref().is_ok_and(|stepped| stepped.progressed);
             if !progressed || steps % PUBLISH_STEPS == 0 || instance.state() != self.shared.lock().state {
                 self.publish(&instance);

@@ -34,6 +34,7 @@ mod task;
 #[cfg(test)]
 mod tests;
 mod topics;
+mod watchdog;
 mod worker;
 mod writers;
 

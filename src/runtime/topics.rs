@@ -70,6 +70,7 @@ impl TopicPlan {
         planner.find_sources();
         planner.count_repartitions();
         planner.check_copartitioning();
+        planner.check_assignor();
         planner.check_written();
         planner.check_dead_letters();
         planner.internal_topics();
@@ -306,6 +307,24 @@ impl<'a> Planner<'a> {
                 .with("cause", "a dead letter that fails again would come back for ever")
                 .help("replay dead letters from another application");
             self.mistakes.push(error);
+        }
+    }
+
+    /// `cooperative-sticky` gives equal partitions of two topics to different members, and a task that needs both would
+    /// never start.
+    fn check_assignor(&mut self) {
+        if !self.settings.kafka.cooperative {
+            return;
+        }
+        for (sub, sources) in self.blueprint.subtopologies.iter().zip(&self.sources) {
+            let topics: Vec<&str> = sources.iter().flatten().map(|(topic, _)| &**topic).collect();
+            if topics.len() > 1 {
+                let text = format!("a task of sub-topology {} reads {} topics", sub.id, topics.len());
+                let error = topics_error(format!("{text}, which `cooperative-sticky` does not keep together"))
+                    .with("topics", topics.join(", "))
+                    .help("set partition.assignment.strategy=range");
+                self.mistakes.push(error);
+            }
         }
     }
 

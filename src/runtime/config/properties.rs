@@ -31,6 +31,7 @@ pub(crate) struct Property {
     pub(crate) default: &'static str,
     pub(crate) doc: &'static str,
     /// Without effect on the embedded log.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the reference is made from it"))]
     pub(crate) kafka_only: bool,
 }
 
