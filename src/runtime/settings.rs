@@ -155,12 +155,11 @@ impl Reader<'_> {
         let word = self.text(name)?;
         let letters = self.0.value("errors.dead.letter.queue.topic.name").is_some();
         Ok(match short_name(&word) {
-            "continue" => Response::Continue,
             "dlq" => Response::DeadLetter,
             "retry" => Response::Retry,
             // As those classes do: they write dead letters where a topic is named.
             "LogAndContinue" if letters => Response::DeadLetter,
-            "LogAndContinue" => Response::Continue,
+            "continue" | "LogAndContinue" => Response::Continue,
             _ => Response::Fail,
         })
     }

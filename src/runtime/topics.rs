@@ -461,7 +461,9 @@ fn record_limits(settings: &Settings, existing: &Existing) -> RecordLimits {
     let mut limits = RecordLimits::new(settings.max_request_size);
     for (name, topic) in existing.iter().filter(|_| !settings.compresses) {
         let bytes = topic.config.get("max.message.bytes").and_then(|text| text.parse().ok());
-        bytes.into_iter().for_each(|bytes| limits.limit(name.as_str().into(), bytes));
+        if let Some(bytes) = bytes {
+            limits.limit(name.as_str().into(), bytes);
+        }
     }
     limits
 }
