@@ -58,7 +58,8 @@ fn soak(options: &Options) -> Result<bool> {
     let good = summary.as_ref().is_ok_and(|summary| summary.is_good(options));
     if let Ok(summary) = &summary {
         print!("{summary}");
-        println!("{}", if good { "every final is there, right and once" } else { "FAILED" });
+        let once = if repeats(options) { "" } else { " and once" };
+        println!("{}", if good { format!("every final is there, right{once}") } else { "FAILED".to_owned() });
     }
     if good && options.directory.is_none() {
         std::fs::remove_dir_all(&directory)?;
@@ -110,7 +111,7 @@ fn run(options: &Options, seed: u64, directory: &Path) -> Result<Summary> {
         faults.unclean_stops.extend(fleet.terminate(process, CLEAN_STOP)?);
     }
     let report = judge(&cluster, &topics, Rules::default())?;
-    Ok(Summary::new(options, seed, report, &faults, &fleet, &pauses))
+    Ok(Summary::new(options, seed, report, &faults, &fleet, &pauses, interrupted.load(Ordering::Relaxed)))
 }
 
 /// Threads of a scope end also where something failed.
