@@ -270,7 +270,11 @@ pub(crate) fn transaction(
         producer.send(record(target, "k", Some(value))).expect("send");
     }
     flush(harness, producer);
-    if commits { commit(harness, producer) } else { abort(harness, producer) }
+    if commits {
+        commit(harness, producer)
+    } else {
+        abort(harness, producer)
+    }
     Waiting::new(harness).until_stable(target);
 }
 

@@ -163,6 +163,8 @@ pub(crate) trait Consumer: Send {
     fn fetch(&mut self, partition: &TopicPartition, max: usize) -> Answer<Fetched>;
     /// Where the next `fetch` continues, past markers and aborted records that were stepped over.
     fn position(&self, partition: &TopicPartition) -> Option<i64>;
+    /// The end of what can be read of a partition that is read, as far as it is known without asking.
+    fn known_end(&self, partition: &TopicPartition) -> Option<i64>;
     /// Starts an offset commit that checks member and generation (and not who owns the partition).
     fn start_commit(&mut self, offsets: Offsets) -> Ticket;
     fn poll_commit(&mut self, ticket: Ticket) -> Option<Answer<()>>;
@@ -190,6 +192,10 @@ pub(crate) trait Producer: Send {
     /// Flushes, then commits. May be called again after `Unknown`: the same request twice is one commit.
     fn start_commit(&mut self) -> Ticket;
     fn start_abort(&mut self) -> Ticket;
+    /// Errors so far that belong to no call: a connection that was lost, a broker that said no.
+    fn troubles(&self) -> u64 {
+        0
+    }
     /// The offsets are those of a flush or of a commit, and empty for other calls.
     fn poll(&mut self, ticket: Ticket) -> Option<Answer<Acknowledged>>;
 }

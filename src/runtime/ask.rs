@@ -34,6 +34,8 @@ impl Backoff {
 pub(crate) struct Ask {
     ticket: Option<Ticket>,
     backoff: Backoff,
+    /// What was answered last, if it was no answer.
+    failure: Option<String>,
 }
 
 impl Ask {
@@ -55,17 +57,23 @@ impl Ask {
         match answer {
             Ok(told) => {
                 self.backoff.succeeded();
+                self.failure = None;
                 Ok(Some(told))
             }
             Err(failure) => match failure.kind {
                 FailureKind::Retriable | FailureKind::Unknown => {
                     tracing::warn!(what, %failure, "no answer yet");
+                    self.failure = Some(failure.message);
                     self.backoff.failed(machine, &step.process.settings);
                     Ok(None)
                 }
                 _ => Err(broker_error(what, &failure)),
             },
         }
+    }
+
+    pub(crate) fn last_failure(&self) -> Option<&str> {
+        self.failure.as_deref()
     }
 
     /// What is waited for while `poll` gives nothing.

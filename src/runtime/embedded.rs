@@ -1,18 +1,22 @@
 //! A log inside the process, as a program holds it: topics, the end of the input, and who is to be woken.
 
 use super::ending::{AtEnd, EndOfInput};
+use super::home::Home;
 use super::process::broker_error;
+use super::signal::Signal;
 use super::topics::PURGED;
+use super::{LocalState, Settings, Surroundings};
 use crate::broker::memory::MemoryLog;
 use crate::broker::{Isolation, LogRecord, Outgoing};
 use crate::error::{Error, ErrorKind, Result};
 use crate::record::TopicPartition;
+use crate::state::MemoryDisk;
 use crate::time::{Clock, SystemClock};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// How long a writer waits at most before it looks again whether there is room, ms.
@@ -37,15 +41,6 @@ struct Inner {
     /// Goes up whenever a writer finds a feed full: a commit makes room.
     full: AtomicU64,
     instances: AtomicU64,
-}
-
-/// Wakes whoever waits for something to happen on the log. A writer whom nobody waits for pays an increment.
-struct Signal {
-    count: AtomicU64,
-    /// The count at which a sleeper wants to be woken.
-    wanted: AtomicU64,
-    sleep: Mutex<()>,
-    changed: Condvar,
 }
 
 impl Default for EmbeddedLog {
@@ -74,7 +69,7 @@ impl EmbeddedLog {
             clock,
             end: EndOfInput::default(),
             feeds: Mutex::default(),
-            signal: Signal::new(),
+            signal: Signal::default(),
             full: AtomicU64::new(0),
             instances: AtomicU64::new(0),
         }))
@@ -161,12 +156,6 @@ impl EmbeddedLog {
         Ok((0..count).map(|partition| TopicPartition::new(name.clone(), partition)).collect())
     }
 
-    /// Committed records from a position on.
-    pub(super) fn lag(&self, partition: &TopicPartition, position: i64) -> u64 {
-        let end = self.bounds(partition, Isolation::ReadCommitted).map_or(position, |(_, end)| end);
-        u64::try_from(end - position).unwrap_or(0)
-    }
-
     fn bounds(&self, partition: &TopicPartition, isolation: Isolation) -> Result<(i64, i64)> {
         match self.0.log.bounds(partition, isolation) {
             Ok(bounds) => Ok((bounds.start, bounds.end)),
@@ -226,12 +215,12 @@ impl EmbeddedLog {
     /// Waits until there is room.
     pub(crate) fn write_when_there_is_room(&self, record: &Outgoing) -> Result<()> {
         loop {
-            let seen = self.signals();
+            let seen = self.0.signal.count();
             if self.try_write(record.clone())? {
                 return Ok(());
             }
             // Its own call for a commit is no news.
-            self.wait(seen + 1, LOOK_AGAIN);
+            self.0.signal.wait(seen + 1, LOOK_AGAIN);
         }
     }
 
@@ -252,63 +241,41 @@ impl EmbeddedLog {
         Ok(records)
     }
 
-    pub(super) fn memory(&self) -> &MemoryLog {
-        &self.0.log
-    }
-    pub(super) fn end(&self) -> EndOfInput {
-        self.0.end.clone()
-    }
-    /// A number for each instance that runs on it.
-    pub(super) fn next_instance(&self) -> u64 {
-        self.0.instances.fetch_add(1, Ordering::SeqCst)
-    }
-    /// How often a writer has found a feed full.
-    pub(super) fn times_full(&self) -> u64 {
-        self.0.full.load(Ordering::SeqCst)
-    }
-
-    /// Something happened; returns the number of it.
-    pub(super) fn notify(&self) -> u64 {
-        self.0.signal.notify()
-    }
-    pub(super) fn signals(&self) -> u64 {
-        self.0.signal.count.load(Ordering::SeqCst)
-    }
-    /// Until more than `seen` things have happened, or the time is over, or earlier.
-    pub(super) fn wait(&self, seen: u64, most: Duration) {
-        self.0.signal.wait(seen, most);
+    /// Something happened.
+    fn notify(&self) {
+        self.0.signal.notify();
     }
 }
 
-impl Signal {
-    fn new() -> Self {
-        let (count, wanted) = (AtomicU64::new(0), AtomicU64::new(u64::MAX));
-        Self { count, wanted, sleep: Mutex::default(), changed: Condvar::new() }
+impl Home for EmbeddedLog {
+    fn clock(&self) -> Arc<dyn Clock> {
+        self.0.clock.clone()
     }
 
-    fn notify(&self) -> u64 {
-        let count = self.count.fetch_add(1, Ordering::SeqCst) + 1;
-        if count >= self.wanted.load(Ordering::SeqCst) {
-            self.wake();
-        }
-        count
+    fn surroundings(&self, settings: &Settings, fingerprint: &str) -> Result<Surroundings> {
+        let number = self.0.instances.fetch_add(1, Ordering::SeqCst);
+        let local = if settings.stores.on_disk {
+            LocalState::open(settings, fingerprint, None, LocalState::seed()?)?
+        } else {
+            LocalState { disk: Box::new(MemoryDisk::default()), instance_id: number.to_string() }
+        };
+        Ok(Surroundings {
+            client: Box::new(self.0.log.client(&format!("instance-{number}"))),
+            disk: local.disk,
+            instance_id: local.instance_id,
+            seed: number << 32,
+            kill: None,
+        })
     }
 
-    /// All of them: they say again what they wait for.
-    fn wake(&self) {
-        let asleep = lock(&self.sleep);
-        self.wanted.store(u64::MAX, Ordering::SeqCst);
-        drop(asleep);
-        self.changed.notify_all();
+    fn end_of_input(&self) -> Option<EndOfInput> {
+        Some(self.0.end.clone())
     }
-
-    /// The count is looked at after it was said what is wanted, so no wake-up falls in between.
-    fn wait(&self, seen: u64, most: Duration) {
-        let asleep = lock(&self.sleep);
-        self.wanted.fetch_min(seen.saturating_add(1), Ordering::SeqCst);
-        if self.count.load(Ordering::SeqCst) <= seen {
-            drop(self.changed.wait_timeout(asleep, most).unwrap_or_else(PoisonError::into_inner));
-        }
+    fn signal(&self) -> &Signal {
+        &self.0.signal
+    }
+    fn times_full(&self) -> u64 {
+        self.0.full.load(Ordering::SeqCst)
     }
 }
 

@@ -172,6 +172,14 @@ impl Instance {
         });
         inputs.collect()
     }
+    /// Records that are there and not read yet, as far as it is known.
+    pub(crate) fn lag(&self) -> BTreeMap<TopicPartition, u64> {
+        let lag = |(partition, at): (TopicPartition, i64)| {
+            let end = self.consumer.known_end(&partition)?;
+            Some((partition, u64::try_from(end - at).unwrap_or(0)))
+        };
+        self.positions().into_iter().filter_map(lag).collect()
+    }
     /// Why the windows of each running task are still open.
     pub(crate) fn explain(&self) -> Vec<(TaskId, Explanation)> {
         let moment = Moment::of(&*self.clock);

@@ -4,12 +4,16 @@
 //! the instance has something to do by itself. Everything that decides is in the instance.
 
 use super::embedded::EmbeddedLog;
+use super::home::Home;
+use super::watchdog::{Steps, Watchdog};
 use super::instance::{Instance, State, Stepped};
-use super::{Explanation, LocalState, Settings, StreamsConfig, Surroundings};
+#[cfg(feature = "kafka")]
+use super::kafka_cluster::KafkaCluster;
+use super::{Explanation, Settings, StreamsConfig};
 use crate::error::{Error, ErrorKind, Result};
 use crate::processor::Counts;
 use crate::record::{TaskId, TopicPartition};
-use crate::state::{MemoryDisk, StateDirectory};
+use crate::state::StateDirectory;
 use crate::time::Clock;
 use crate::topology::Topology;
 use std::collections::BTreeMap;
@@ -61,14 +65,14 @@ pub struct KafkaStreams {
     topology: Topology,
     settings: Settings,
     config: StreamsConfig,
-    log: EmbeddedLog,
+    home: Arc<dyn Home>,
     listener: Option<Listener>,
 }
 
 /// An application that runs. Dropping it asks it to stop and does not wait.
 pub struct RunningStreams {
     shared: Arc<Shared>,
-    log: EmbeddedLog,
+    home: Arc<dyn Home>,
     ended: Option<oneshot::Receiver<()>>,
 }
 
@@ -77,6 +81,7 @@ pub struct RunningStreams {
 struct Shared {
     inner: Mutex<Told>,
     over: Condvar,
+    steps: Steps,
 }
 
 struct Told {
@@ -108,6 +113,8 @@ pub struct Snapshot {
     pub tasks: Vec<TaskId>,
     /// Where each of their partitions is read next.
     pub positions: BTreeMap<TopicPartition, i64>,
+    /// How many records each of them has behind that, as the log told last.
+    pub lag: BTreeMap<TopicPartition, u64>,
     /// Why the windows of each task are still open.
     pub windows: BTreeMap<TaskId, Explanation>,
 }
@@ -119,7 +126,33 @@ impl KafkaStreams {
     /// Everything that is wrong with the configuration. What is wrong with the topics is found when it runs.
     pub fn embedded(topology: Topology, log: &EmbeddedLog, config: StreamsConfig) -> Result<Self> {
         let settings = config.settings()?;
-        Ok(Self { topology, settings, config, log: log.clone(), listener: None })
+        Ok(Self { topology, settings, config, home: Arc::new(log.clone()), listener: None })
+    }
+
+    /// The topology on Apache Kafka, as one process of the application: a member of the group `application.id`.
+    ///
+    /// ```no_run
+    /// use highwater::{Consumed, KafkaStreams, Produced, StreamsBuilder, StreamsConfig};
+    /// # fn main() -> highwater::Result<()> {
+    /// let builder = StreamsBuilder::new();
+    /// builder
+    ///     .stream("lines", Consumed::<String, String>::default())
+    ///     .map_values(|line| line.to_uppercase())
+    ///     .to("loud", Produced::default());
+    /// let config = StreamsConfig::new("loud", "localhost:9092").exactly_once();
+    /// KafkaStreams::new(builder.build()?, config)?.start().wait()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Everything that is wrong with the configuration, what librdkafka does not take included. Whether the brokers can
+    /// be reached, and what is wrong with the topics, is found when it runs.
+    #[cfg(feature = "kafka")]
+    pub fn new(topology: Topology, config: StreamsConfig) -> Result<Self> {
+        let settings = config.settings()?;
+        let home = Arc::new(KafkaCluster::new(&config, &settings)?);
+        Ok(Self { topology, settings, config, home, listener: None })
     }
 
     /// Calls `listener(new, old)` on the application's thread whenever its state changes.
@@ -163,8 +196,9 @@ impl KafkaStreams {
         tracing::info!("the effective configuration\n{}", self.config);
         let shared = Arc::new(Shared::default());
         let (told, ended) = oneshot::channel();
-        let log = self.log.clone();
-        let thread = Thread { shared: shared.clone(), listener: self.listener, log: self.log };
+        let home = self.home.clone();
+        let thread = Thread { shared: shared.clone(), listener: self.listener, home: self.home };
+        watch(shared.clone(), home.clock(), self.settings.kafka.watchdog_timeout);
         std::thread::spawn(move || {
             let outcome = catch_unwind(AssertUnwindSafe(|| thread.run(&self.topology, self.settings)));
             let outcome =
@@ -172,7 +206,7 @@ impl KafkaStreams {
             thread.end(outcome);
             told.send(()).ok();
         });
-        RunningStreams { shared, log, ended: Some(ended) }
+        RunningStreams { shared, home, ended: Some(ended) }
     }
 }
 
@@ -190,16 +224,15 @@ impl RunningStreams {
         self.shared.lock().snapshot.clone()
     }
 
-    /// By partition, the committed records that its tasks have not read yet.
+    /// By partition, the records that its tasks have not read yet, as the log told last.
     pub fn lag(&self) -> BTreeMap<TopicPartition, u64> {
-        let positions = self.snapshot().positions.into_iter();
-        positions.map(|(partition, at)| (partition.clone(), self.log.lag(&partition, at))).collect()
+        self.shared.lock().snapshot.lag.clone()
     }
 
     /// Asks it to commit, leave the group and end, and does not wait.
     pub fn stop(&self) {
         self.shared.lock().stop = true;
-        self.log.notify();
+        self.home.signal().notify();
     }
 
     /// Stops it and waits for the end.
@@ -261,44 +294,47 @@ impl Shared {
     }
 }
 
+fn watch(shared: Arc<Shared>, clock: Arc<dyn Clock>, timeout: i64) {
+    let mut watchdog = Watchdog::new(timeout, &*clock);
+    std::thread::spawn(move || {
+        while !shared.wait(Some(watchdog.interval())) {
+            if let Some(silent) = watchdog.look(&shared.steps, &*clock) {
+                tracing::error!(
+                    "no step was finished for {silent} ms: the program's code hangs, or waits for something; its \
+                     tasks stand still, and after max.poll.interval.ms the group gives them to others"
+                );
+            }
+        }
+    });
+}
+
 /// The application's thread.
 struct Thread {
     shared: Arc<Shared>,
     listener: Option<Listener>,
-    log: EmbeddedLog,
+    home: Arc<dyn Home>,
 }
 
 impl Thread {
     fn run(&self, topology: &Topology, settings: Settings) -> Result<()> {
-        let clock = self.log.clock();
-        let number = self.log.next_instance();
+        let (clock, signal) = (self.home.clock(), self.home.signal());
         let blueprint = topology.blueprint().clone();
-        let local = if settings.stores.on_disk {
-            LocalState::open(&settings, &blueprint.fingerprint, None, LocalState::seed()?)?
-        } else {
-            LocalState { disk: Box::new(MemoryDisk::default()), instance_id: number.to_string() }
-        };
-        let surroundings = Surroundings {
-            client: Box::new(self.log.memory().client(&format!("instance-{number}"))),
-            disk: local.disk,
-            instance_id: local.instance_id,
-            seed: number << 32,
-            kill: None,
-        };
+        let surroundings = self.home.surroundings(&settings, &blueprint.fingerprint)?;
         let mut instance =
-            Instance::new(blueprint, settings, clock.clone(), surroundings, Some(self.log.end()))?;
-        let (mut seen, mut busy, mut steps) = (self.log.signals(), false, 0);
-        let mut full = self.log.times_full();
+            Instance::new(blueprint, settings, clock.clone(), surroundings, self.home.end_of_input())?;
+        let (mut seen, mut busy, mut steps) = (signal.count(), false, 0);
+        let mut full = self.home.times_full();
         while !instance.is_over() {
             if self.shared.lock().stop || instance.is_at_end() {
                 instance.stop();
             }
-            let now_full = self.log.times_full();
+            let now_full = self.home.times_full();
             if std::mem::replace(&mut full, now_full) != now_full {
                 instance.commit_soon();
             }
             let stepped = instance.step();
             steps += 1;
+            self.shared.steps.count();
             let progressed = stepped.as_ref().is_ok_and(|stepped| stepped.progressed);
             if !progressed || steps % PUBLISH_STEPS == 0 || instance.state() != self.shared.lock().state {
                 self.publish(&instance);
@@ -315,16 +351,17 @@ impl Thread {
 
     /// Tells the others what was done, and sleeps unless something has happened since the last look.
     fn rest(&self, clock: &dyn Clock, stepped: Stepped, seen: &mut u64, busy: &mut bool) {
-        let before = self.log.signals();
+        let signal = self.home.signal();
+        let before = signal.count();
         let news = std::mem::replace(seen, before) != before;
         let worked = std::mem::take(busy);
-        if worked && self.log.notify() == before + 1 {
+        if worked && signal.notify() == before + 1 {
             *seen = before + 1;
         }
         if worked && !self.shared.lock().stop {
-            self.log.wait(seen.saturating_add(FEW), NAP.min(sleep(clock, stepped)));
+            signal.wait(seen.saturating_add(FEW), NAP.min(sleep(clock, stepped)));
         } else if !news {
-            self.log.wait(*seen, sleep(clock, stepped));
+            signal.wait(*seen, sleep(clock, stepped));
         }
     }
 
@@ -338,6 +375,7 @@ impl Thread {
             stores_set_aside: instance.stores_set_aside(),
             tasks: instance.tasks(),
             positions: instance.positions(),
+            lag: instance.lag(),
             windows: instance.explain().into_iter().collect(),
         };
         drop(told);

@@ -6,10 +6,15 @@ mod changelog_reader;
 mod checkpoint;
 mod commit;
 mod config;
+#[cfg(feature = "crash-points")]
+mod crash_points;
 mod embedded;
 mod ending;
+mod home;
 mod housekeeping;
 mod instance;
+#[cfg(feature = "kafka")]
+mod kafka_cluster;
 mod kafka_streams;
 mod local_state;
 mod moment;
@@ -22,12 +27,14 @@ mod producer;
 mod questions;
 mod running;
 mod settings;
+mod signal;
 mod source_watermark;
 mod start;
 mod task;
 #[cfg(test)]
 mod tests;
 mod topics;
+mod watchdog;
 mod worker;
 mod writers;
 

@@ -14,6 +14,8 @@ pub(crate) struct Preparation {
     /// What is being made.
     making: Option<TopicPlan>,
     made: bool,
+    /// The machine's clock when it began.
+    since: Option<i64>,
 }
 
 impl Preparation {
@@ -24,6 +26,10 @@ impl Preparation {
         blueprint: &Blueprint,
         settings: &Settings,
     ) -> Result<(Option<TopicPlan>, Activity)> {
+        let since = *self.since.get_or_insert(step.moment.machine);
+        if step.moment.machine - since > settings.kafka.api_timeout {
+            return Err(self.no_answer(settings));
+        }
         if let Some(plan) = &self.making {
             let missing = plan.missing.clone();
             let told = self.ask.poll(
@@ -57,5 +63,16 @@ impl Preparation {
         }
         self.making = Some(plan);
         Ok((None, Activity::PROGRESS))
+    }
+
+    fn no_answer(&self, settings: &Settings) -> Error {
+        let text = format!("no answer from the cluster within {} ms", settings.kafka.api_timeout);
+        let error = Error::new(ErrorKind::Retriable, text)
+            .with("bootstrap.servers", settings.kafka.bootstrap_servers.join(","))
+            .help("see that the brokers run and can be reached from here, and that security.protocol is theirs; default.api.timeout.ms is how long it waits");
+        match self.ask.last_failure() {
+            Some(failure) => error.cause(failure.to_owned()),
+            None => error,
+        }
     }
 }

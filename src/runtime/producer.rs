@@ -29,12 +29,14 @@ pub(crate) struct OwnProducer {
     backoff: Backoff,
     /// The machine's clock when the transaction began.
     began: Option<i64>,
+    /// The producer's errors until then.
+    troubles: u64,
 }
 
 impl OwnProducer {
     pub(crate) fn new(transactional_id: Option<String>) -> Self {
         let backoff = Backoff::default();
-        Self { transactional_id, producer: None, init: None, ready: false, backoff, began: None }
+        Self { transactional_id, producer: None, init: None, ready: false, backoff, began: None, troubles: 0 }
     }
 
     pub(crate) fn is_ready(&self) -> bool {
@@ -100,7 +102,9 @@ impl OwnProducer {
         if self.transactional_id.is_none() || self.began.is_some() {
             return Ok(());
         }
-        self.get()?.begin()?;
+        let producer = self.get()?;
+        producer.begin()?;
+        self.troubles = producer.troubles();
         self.began = Some(machine);
         Ok(())
     }
@@ -131,6 +135,11 @@ impl OwnProducer {
             Some(producer) => producer.poll(ticket),
             None => Some(Err(Failure::new(FailureKind::Unknown, "the producer was replaced"))),
         }
+    }
+
+    /// Whether something has failed since the transaction began that no call was told.
+    pub(crate) fn had_trouble(&self) -> bool {
+        self.producer.as_ref().is_some_and(|producer| producer.troubles() != self.troubles)
     }
 
     /// The transaction has ended.

@@ -25,6 +25,9 @@ impl Machine for MemoryDisk {
     }
 }
 
+/// Store, key and value.
+type Row<'a> = (usize, &'a [u8], Option<&'a [u8]>);
+
 /// A process with a task open, which can be ended and started again.
 struct Process<'a> {
     machine: &'a dyn Machine,
@@ -50,8 +53,8 @@ impl<'a> Process<'a> {
         &self.open.as_ref().expect("open").0
     }
 
-    fn write(&self, entries: &[(usize, &[u8], Option<&[u8]>)], checkpoint: Option<&[u8]>) {
-        let entry = |(store, key, value): &(usize, &[u8], Option<&[u8]>)| Entry {
+    fn write(&self, entries: &[Row<'_>], checkpoint: Option<&[u8]>) {
+        let entry = |(store, key, value): &Row<'_>| Entry {
             store: *store,
             key: (*key).into(),
             value: value.map(<[u8]>::to_vec),

@@ -5,12 +5,15 @@
 
 mod bad_input;
 mod cascade;
+mod dead_letters;
 mod duplicates;
 mod end_to_end;
 mod explanation;
 mod finalisation;
 mod handlers;
 mod heartbeat;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod pods;
 mod property;
 mod rounding;

@@ -3,13 +3,16 @@
 //! They go through consumers that are in no group: librdkafka looks after a coordinator that has moved only in a client
 //! that has a group id, and reading needs one anyway.
 
+use super::Waker;
 use super::failure::{Call, failure};
-use super::ffi::{AdminEvent, Event, Handle, KafkaError, Notice, OffsetSpec, Partitions, Question, Queue, Told};
+use super::ffi::{
+    AdminEvent, Event, Handle, KafkaError, Notice, OffsetSpec, Partitions, Question, Queue, Told,
+};
 use super::health::{self, Health};
 use super::readers::Readers;
-use super::Waker;
 use crate::broker::{
-    Admin, Answer, CommittedOffset, Failure, FailureKind, Isolation, LogBounds, LogRecord, NewTopic, Offsets, Ticket,
+    Admin, Answer, CommittedOffset, Failure, FailureKind, Isolation, LogBounds, LogRecord, NewTopic, Offsets,
+    Ticket,
 };
 use crate::record::TopicPartition;
 use crate::time::{Clock, Timestamp};
@@ -151,8 +154,12 @@ impl KafkaAdmin {
         while let Some(event) = self.answers.poll(0) {
             self.answer(&event);
         }
-        let waiting: Vec<Ticket> =
-            self.asked.iter().filter(|(_, asked)| asked.all_topics.is_some()).map(|(ticket, _)| *ticket).collect();
+        let waiting: Vec<Ticket> = self
+            .asked
+            .iter()
+            .filter(|(_, asked)| asked.all_topics.is_some())
+            .map(|(ticket, _)| *ticket)
+            .collect();
         for ticket in waiting {
             self.hear_all_topics(ticket);
         }
@@ -175,7 +182,9 @@ impl KafkaAdmin {
             AdminEvent::Offsets(offsets) => asked.hear_offsets(side, offsets),
             AdminEvent::Committed(committed) => asked.hear_committed(committed),
             AdminEvent::RecordsDeleted(deleted) => {
-                for (partition, error) in deleted.into_iter().filter_map(|told| Some((told.partition, told.error?))) {
+                for (partition, error) in
+                    deleted.into_iter().filter_map(|told| Some((told.partition, told.error?)))
+                {
                     tracing::warn!(%partition, "records are not deleted: {}", error.message);
                 }
             }
@@ -244,7 +253,10 @@ impl KafkaAdmin {
                 asked.failure.get_or_insert(failure(&error, Call::Ask, "the list of topics"));
             }
             Ok(found) if asked.made.is_empty() => {
-                self.hear_found(ticket, found.into_iter().filter(|(name, _)| !name.starts_with("__")).collect());
+                self.hear_found(
+                    ticket,
+                    found.into_iter().filter(|(name, _)| !name.starts_with("__")).collect(),
+                );
             }
             Ok(found) => {
                 let missing = asked.made.iter().any(|name| !found.contains_key(name));
@@ -361,7 +373,13 @@ impl ChangelogReader {
         unread.iter().for_each(|partition| self.end(partition));
     }
 
-    fn read(&mut self, from: &TopicPartition, offset: i64, max: usize, now: i64) -> Answer<(Vec<LogRecord>, i64)> {
+    fn read(
+        &mut self,
+        from: &TopicPartition,
+        offset: i64,
+        max: usize,
+        now: i64,
+    ) -> Answer<(Vec<LogRecord>, i64)> {
         while self.events.poll(0).is_some() {}
         self.end_unread(now);
         if self.next.get(from).is_none_or(|(next, _)| *next != offset) {
@@ -438,7 +456,8 @@ impl Admin for KafkaAdmin {
     fn start_offsets_for_times(&mut self, times: BTreeMap<TopicPartition, Timestamp>) -> Ticket {
         let ticket = self.ticket();
         let at_end: Vec<_> = times.keys().map(|partition| (partition.clone(), OffsetSpec::Latest)).collect();
-        let at: Vec<_> = times.into_iter().map(|(partition, time)| (partition, OffsetSpec::ForTime(time.0))).collect();
+        let at: Vec<_> =
+            times.into_iter().map(|(partition, time)| (partition, OffsetSpec::ForTime(time.0))).collect();
         if !at.is_empty() {
             self.ask(ticket, &Question::Offsets(at, Isolation::ReadUncommitted));
             self.ask_side(ticket, Side::End, &Question::Offsets(at_end, Isolation::ReadUncommitted));

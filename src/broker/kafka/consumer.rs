@@ -1,12 +1,14 @@
 //! A member of the group, as the engine sees it.
 
+use super::Waker;
 use super::failure::{Call, failure};
 use super::ffi::{Handle, NamedOffset, Notice, Partitions, Queue};
 use super::health::Health;
 use super::membership::{GroupMember, Membership};
 use super::readers::Readers;
-use super::Waker;
-use crate::broker::{Answer, Consumer, Failure, FailureKind, Fetched, GroupEvent, GroupMetadata, Offsets, Ticket};
+use crate::broker::{
+    Answer, Consumer, Failure, FailureKind, Fetched, GroupEvent, GroupMetadata, Offsets, Ticket,
+};
 use crate::record::TopicPartition;
 use crate::time::Clock;
 use std::collections::BTreeMap;
@@ -94,13 +96,23 @@ impl Consumer for KafkaConsumer {
 
     fn fetch(&mut self, partition: &TopicPartition, max: usize) -> Answer<Fetched> {
         if !self.group.owns(partition) {
-            return Err(Failure::new(FailureKind::Fatal, format!("{partition} is not assigned to this member")));
+            return Err(Failure::new(
+                FailureKind::Fatal,
+                format!("{partition} is not assigned to this member"),
+            ));
         }
         Ok(Fetched { records: self.readers.fetch(partition, max)? })
     }
 
     fn position(&self, partition: &TopicPartition) -> Option<i64> {
         self.readers.position(partition)
+    }
+
+    fn known_end(&self, partition: &TopicPartition) -> Option<i64> {
+        self.group
+            .owns(partition)
+            .then(|| self.handle.known_end(&partition.topic, partition.partition))
+            .flatten()
     }
 
     fn start_commit(&mut self, offsets: Offsets) -> Ticket {

@@ -65,7 +65,8 @@ impl Deliveries {
             }
             state.reported(delivery.number(), 1);
         }
-        state.outstanding.is_empty() || state.outstanding.keys().next().is_some_and(|first| *first == state.flush)
+        state.outstanding.is_empty()
+            || state.outstanding.keys().next().is_some_and(|first| *first == state.flush)
     }
 
     /// The answer to a flush, once nothing before it is outstanding.

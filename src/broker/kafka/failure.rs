@@ -72,7 +72,10 @@ fn is_of_the_caller(code: Code) -> bool {
 
 /// No answer came in time.
 fn is_waiting(code: Code) -> bool {
-    matches!(code, Code::OperationTimedOut | Code::RequestTimedOut | Code::MessageTimedOut | Code::TimedOutQueue)
+    matches!(
+        code,
+        Code::OperationTimedOut | Code::RequestTimedOut | Code::MessageTimedOut | Code::TimedOutQueue
+    )
 }
 
 /// It is the cluster's state of the moment.

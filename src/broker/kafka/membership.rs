@@ -136,7 +136,8 @@ impl GroupMember {
                 let cooperative = self.handle.is_cooperative();
                 let done = if cooperative {
                     self.owned.retain(|owned| !partitions.contains(owned));
-                    self.handle.incremental_unassign(&Partitions::at(partitions.iter().map(|p| (p, ANYWHERE))))
+                    self.handle
+                        .incremental_unassign(&Partitions::at(partitions.iter().map(|p| (p, ANYWHERE))))
                 } else {
                     self.owned.clear();
                     self.handle.assign(None)

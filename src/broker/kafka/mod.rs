@@ -57,8 +57,11 @@ const OF_CONSUMERS: &[(&str, &str)] = &[
     ("check.crcs", "true"),
     ("enable.partition.eof", "true"),
 ];
-const OF_PRODUCERS: &[(&str, &str)] =
-    &[("enable.idempotence", "true"), ("partitioner", "murmur2_random"), ("delivery.report.only.error", "false")];
+const OF_PRODUCERS: &[(&str, &str)] = &[
+    ("enable.idempotence", "true"),
+    ("partitioner", "murmur2_random"),
+    ("delivery.report.only.error", "false"),
+];
 
 /// Makes the clients of a process.
 pub(crate) struct KafkaClient {
@@ -117,7 +120,13 @@ impl Client for KafkaClient {
             make(Kind::Consumer, properties, OF_CONSUMERS)
         };
         let (timeout, replication) = (self.config.request_timeout as i32, self.config.replication_factor);
-        Ok(Box::new(KafkaAdmin::new(Box::new(handles), &self.waker, self.clock.clone(), timeout, replication)?))
+        Ok(Box::new(KafkaAdmin::new(
+            Box::new(handles),
+            &self.waker,
+            self.clock.clone(),
+            timeout,
+            replication,
+        )?))
     }
 }
 

@@ -4,13 +4,15 @@
 //! for the calls that wait for a broker, one after the other. Invariant: a report is counted before its event is
 //! destroyed, and librdkafka's flush waits for that, so the answer of a commit knows every record of it.
 
+use super::Waker;
 use super::consumer::list;
 use super::deliveries::Deliveries;
 use super::failure::{Call, failure};
 use super::ffi::{Handle, KafkaError, Notice, Queue, TopicHandles};
 use super::health::{self, Health};
-use super::Waker;
-use crate::broker::{Acknowledged, Answer, Failure, FailureKind, GroupMetadata, Offsets, Outgoing, Producer, Ticket};
+use crate::broker::{
+    Acknowledged, Answer, Failure, FailureKind, GroupMetadata, Offsets, Outgoing, Producer, Ticket,
+};
 use rdkafka::types::RDKafkaErrorCode as Code;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -162,11 +164,17 @@ impl KafkaProducer {
     fn check(&self, record: &Outgoing) -> Answer<()> {
         let target = &record.target;
         if self.requests.is_some() && !self.in_transaction {
-            return Err(Failure::new(FailureKind::Fatal, format!("a record for {target} outside of a transaction")));
+            return Err(Failure::new(
+                FailureKind::Fatal,
+                format!("a record for {target} outside of a transaction"),
+            ));
         }
         let size = [&record.key, &record.value].into_iter().flatten().map(|bytes| bytes.len()).sum::<usize>();
         if size > self.largest {
-            let text = format!("a record of {size} bytes for {target} is too large: message.max.bytes is {}", self.largest);
+            let text = format!(
+                "a record of {size} bytes for {target} is too large: message.max.bytes is {}",
+                self.largest
+            );
             return Err(Failure::new(FailureKind::Fatal, text));
         }
         Ok(())
@@ -179,7 +187,8 @@ impl KafkaProducer {
         // In a transaction that has failed, librdkafka takes no more records.
         if error.code == Code::State && self.in_transaction {
             let first = self.shared.deliveries.failure();
-            return first.unwrap_or_else(|| Failure::new(FailureKind::Abortable, "the transaction has failed"));
+            return first
+                .unwrap_or_else(|| Failure::new(FailureKind::Abortable, "the transaction has failed"));
         }
         failure(error, Call::Ask, &format!("write to {}", record.target))
     }
@@ -188,6 +197,8 @@ impl KafkaProducer {
 impl Drop for KafkaProducer {
     fn drop(&mut self) {
         self.shared.over.store(true, Ordering::SeqCst);
+        // What is not on its way yet must not arrive after what a successor writes.
+        self.shared.handle.purge();
     }
 }
 
@@ -201,7 +212,10 @@ impl Producer for KafkaProducer {
         if self.requests.is_none() || !self.initialised || self.in_transaction {
             return Err(Failure::new(FailureKind::Fatal, "a transaction cannot begin here"));
         }
-        self.shared.handle.begin_transaction().map_err(|error| failure(&error, Call::Ask, "begin a transaction"))?;
+        self.shared
+            .handle
+            .begin_transaction()
+            .map_err(|error| failure(&error, Call::Ask, "begin a transaction"))?;
         self.in_transaction = true;
         Ok(())
     }
@@ -239,6 +253,10 @@ impl Producer for KafkaProducer {
 
     fn start_abort(&mut self) -> Ticket {
         self.call(Request::Abort, Ends::Abort)
+    }
+
+    fn troubles(&self) -> u64 {
+        self.shared.health.troubles()
     }
 
     fn poll(&mut self, ticket: Ticket) -> Option<Answer<Acknowledged>> {

@@ -6,9 +6,9 @@
 //!    +------------------------- release -----------------------------+
 //! ```
 
+use super::Waker;
 use super::failure::{Call, failure};
 use super::ffi::{Handle, Item, Partitions, Queue};
-use super::Waker;
 use crate::broker::{Answer, Failure, FailureKind, LogRecord};
 use crate::record::TopicPartition;
 use std::collections::BTreeMap;
@@ -123,7 +123,8 @@ impl Readers {
 
     pub(super) fn fetch(&mut self, partition: &TopicPartition, max: usize) -> Answer<Vec<LogRecord>> {
         let arrived = self.go(partition);
-        let unread = || Failure::new(FailureKind::Fatal, format!("{partition} is not read: nothing was sought"));
+        let unread =
+            || Failure::new(FailureKind::Fatal, format!("{partition} is not read: nothing was sought"));
         let reader = self.readers.get_mut(partition).filter(|reader| reader.sought.is_some());
         let reader = reader.ok_or_else(unread)?;
         if let Some(failure) = reader.failure.take() {

@@ -208,6 +208,10 @@ impl Consumer for MemoryConsumer {
         self.positions.get(partition).copied()
     }
 
+    fn known_end(&self, partition: &TopicPartition) -> Option<i64> {
+        Some(self.log.bounds(partition, Isolation::ReadCommitted).ok()?.end)
+    }
+
     fn start_commit(&mut self, offsets: Offsets) -> Ticket {
         let request = Commit { offsets, from: self.group_metadata() };
         let (mut state, now) = self.log.current();

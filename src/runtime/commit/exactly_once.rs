@@ -204,7 +204,7 @@ impl ExactlyOnce {
         write_all(step, parts, CommitPoint::S4, &mut self.done)?;
         step.process.before(CommitPoint::S5)?;
         let slow = step.moment.machine - self.started > step.process.settings.commit_suspect;
-        if self.suspect || slow {
+        if self.suspect || slow || parts.producer.had_trouble() {
             parts.producer.replace();
         }
         Ok(Outcome::Done(std::mem::take(&mut self.done)))

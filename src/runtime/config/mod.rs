@@ -13,7 +13,7 @@ mod reference;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use clients::{ClientConfig, ClientKind};
+pub(crate) use clients::ClientKind;
 
 use super::settings::Settings;
 use crate::error::{Error, ErrorKind, Result};

@@ -31,6 +31,7 @@ pub(crate) struct Property {
     pub(crate) default: &'static str,
     pub(crate) doc: &'static str,
     /// Without effect on the embedded log.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the reference is made from it"))]
     pub(crate) kafka_only: bool,
 }
 
@@ -233,10 +234,9 @@ impl Property {
                 Some(n) if n >= 1 => None,
                 _ => Some("a whole number of milliseconds from 1 on, or `off`".to_owned()),
             },
-            Kind::OneOf(words) if words.contains(&value.trim()) => None,
-            Kind::OneOf(words) => one_of(words),
-            Kind::Handler(words) if words.contains(&value.trim()) || is_handler_class(value) => None,
-            Kind::Handler(words) => one_of(words),
+            Kind::OneOf(words) | Kind::Handler(words) if words.contains(&value.trim()) => None,
+            Kind::Handler(_) if is_handler_class(value) => None,
+            Kind::OneOf(words) | Kind::Handler(words) => one_of(words),
             // Not needed on the embedded log.
             Kind::Servers if value.trim().is_empty() => None,
             Kind::Servers => {

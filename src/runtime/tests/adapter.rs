@@ -2,6 +2,7 @@
 
 use super::world::letters;
 use crate::dsl::{Consumed, Produced, StreamsBuilder};
+use crate::runtime::home::Home as _;
 use crate::runtime::{AtEnd, EmbeddedLog, KafkaStreams, State, StreamsConfig};
 use crate::serdes::Utf8;
 use crate::time::Timestamp;
@@ -59,7 +60,7 @@ fn a_future_stops_it() {
         let deadline = std::time::Duration::from_secs(60).as_millis() as i64 + watched.clock().monotonic();
         while watched.read("out", &read()).expect("read").is_empty() {
             assert!(watched.clock().monotonic() < deadline, "nothing came");
-            watched.wait(watched.signals(), Duration::from_millis(5));
+            watched.signal().wait(watched.signal().count(), Duration::from_millis(5));
         }
         stop.send(()).expect("told");
     });

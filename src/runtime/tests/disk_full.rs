@@ -5,6 +5,12 @@ use super::world::{Guarantee, World, fed, letters};
 use std::cell::Cell;
 use std::rc::Rc;
 
+fn set(breaking: &[Rc<Cell<bool>>], broken: bool) {
+    for breaks in breaking {
+        breaks.set(broken);
+    }
+}
+
 /// Feeds, breaks the disk, feeds, mends it, feeds; what is committed is the fold.
 fn broken_for_a_while(guarantee: Guarantee, breaks: impl Fn(&Broken) -> Vec<Rc<Cell<bool>>>) {
     let disk = FailingDisk::default();
@@ -16,13 +22,13 @@ fn broken_for_a_while(guarantee: Guarantee, breaks: impl Fn(&Broken) -> Vec<Rc<C
     let mut next = fed(&mut world, 0, 3);
     world.advance(1_000);
     let breaking = breaks(&broken);
-    breaking.iter().for_each(|breaks| breaks.set(true));
+    set(&breaking, true);
     next = fed(&mut world, next, 3);
     world.advance(5_000);
     assert!(broken.failures.get() > 0, "the disk was not asked");
     next = fed(&mut world, next, 1);
     world.advance(5_000);
-    breaking.iter().for_each(|breaks| breaks.set(false));
+    set(&breaking, false);
     next = fed(&mut world, next, 2);
     world.advance(60_000);
     let instance = world.members[0].instance.as_ref().expect("it lives through it");

@@ -94,7 +94,9 @@ fn corrupt_state_is_restored_from_the_changelog() {
         world.crash(0);
         let manifests = manifests(&path);
         assert_eq!(manifests.len(), 2, "{manifests:?}");
-        manifests.iter().for_each(|manifest| std::fs::write(manifest, "rubbish").expect("written"));
+        for manifest in &manifests {
+            std::fs::write(manifest, "rubbish").expect("written");
+        }
         next = fed(&mut world, next, 2);
         world.start(0);
         world.advance(60_000);

@@ -5,7 +5,7 @@ use crate::record::TaskId;
 use crate::time::Timestamp;
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ fn many_at_once_never_share_a_place() {
     });
     let paths: BTreeSet<&Path> = taken.iter().map(|place| place.path()).collect();
     let expected: BTreeSet<_> = (0..16).map(|n| root.path().join(format!("app/{n}"))).collect();
-    assert_eq!(paths, expected.iter().map(|path| path.as_path()).collect());
+    assert_eq!(paths, expected.iter().map(PathBuf::as_path).collect());
 }
 
 #[test]

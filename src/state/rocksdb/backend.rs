@@ -30,7 +30,7 @@ pub(super) struct RocksBackend {
 
 /// An open database and where its stores are in it.
 pub(super) struct Database {
-    db: DB,
+    pub(super) db: Arc<DB>,
     /// By position of the store.
     prefixes: Vec<[u8; PREFIX]>,
     /// Nothing was ever written to it.
@@ -56,7 +56,7 @@ impl Database {
             db.write_opt(new, &options.write())?;
         }
         let empty = known.is_empty();
-        Ok(Self { db, prefixes, empty })
+        Ok(Self { db: Arc::new(db), prefixes, empty })
     }
 
     fn scan(&self, prefix: [u8; PREFIX], each: EachEntry<'_>) -> Result<Result<()>, Trouble> {
@@ -94,14 +94,6 @@ impl Database {
             self.db.write_opt(writes, &options.write())?;
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-impl Database {
-    /// In memory and in no file yet.
-    pub(super) fn memtable_bytes(&self) -> u64 {
-        self.db.property_int_value("rocksdb.cur-size-all-mem-tables").expect("a property").expect("a number")
     }
 }
 

@@ -9,6 +9,7 @@
 //! killed. After a power failure the database is at an earlier commit, and the changelog gives the rest.
 
 mod backend;
+mod idle;
 mod options;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use crate::error::{Error, Result};
 use crate::record::TaskId;
 use crate::time::Timestamp;
 use backend::{Database, RocksBackend};
+use idle::Idle;
 use options::Opened;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -41,12 +43,14 @@ struct Shared {
     /// Tasks whose files could not be read: they are set aside when the task is opened the next time.
     corrupt: Mutex<BTreeSet<TaskId>>,
     set_aside: AtomicU64,
+    idle: Idle,
 }
 
 impl RocksDisk {
     pub(crate) fn new(directory: Arc<StateDirectory>, options: &RocksOptions) -> Self {
         let (options, corrupt, set_aside) = (Opened::new(options), Mutex::default(), AtomicU64::new(0));
-        Self { shared: Arc::new(Shared { directory, options, corrupt, set_aside }) }
+        let idle = Idle::default();
+        Self { shared: Arc::new(Shared { directory, options, corrupt, set_aside, idle }) }
     }
 }
 
@@ -68,7 +72,10 @@ impl Disk for RocksDisk {
         for task in self.shared.directory.clean(owned, date, delay)? {
             tracing::info!(%task, "the local state is removed: nobody has owned the task for long enough");
         }
-        Ok(())
+        self.shared.idle.flush().map_err(|trouble| {
+            // The next commit of that task meets it as well.
+            Error::disk("cannot write what idle tasks hold in memory").cause(trouble.to_string())
+        })
     }
 
     fn set_aside(&self) -> u64 {
@@ -89,7 +96,9 @@ impl Shared {
     }
 
     fn open(&self, task: TaskId, stores: &[Arc<str>]) -> Result<Database, Trouble> {
-        Database::open(&self.options, &self.directory.task_path(task), stores)
+        let database = Database::open(&self.options, &self.directory.task_path(task), stores)?;
+        self.idle.watch(task, &database.db);
+        Ok(database)
     }
 
     fn put_aside(&self, task: TaskId, why: &str) -> Result<()> {

@@ -10,8 +10,9 @@ use rocksdb::{
 const BLOCK_BYTES: usize = 16 << 10;
 /// One false answer in a hundred; most new keys are in no file, and a read of one touches no block then.
 const FILTER_BITS: f64 = 10.0;
-/// One task may fill so much of the shared write buffers before it is written to a file by itself.
-const SHARE_OF_ONE_TASK: usize = 2;
+/// The part of the shared write buffers that one task may fill before it writes a file. If all of it were one task's, a
+/// few tasks that have stopped writing would leave so little that the others write a file with every commit.
+const SHARE_OF_ONE_TASK: usize = 8;
 const LOG_BYTES: usize = 1 << 20;
 
 /// Kept while a database is open.
@@ -22,8 +23,14 @@ pub(super) struct Opened {
 
 impl Opened {
     pub(super) fn new(user: &RocksOptions) -> Self {
-        let cache = Cache::new_lru_cache(user.block_cache_bytes);
-        let buffers = WriteBufferManager::new_write_buffer_manager(user.write_buffer_bytes, false);
+        // Writers are not held up where buffers are full: they take room from the cache until a file is written, so that
+        // the sum is the bound.
+        let cache = Cache::new_lru_cache(user.block_cache_bytes.saturating_add(user.write_buffer_bytes));
+        let buffers = WriteBufferManager::new_write_buffer_manager_with_cache(
+            user.write_buffer_bytes,
+            false,
+            cache.clone(),
+        );
         let mut options = Options::default();
         options.create_if_missing(true);
         options.set_block_based_table_factory(&tables(&cache));

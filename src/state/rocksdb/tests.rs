@@ -4,12 +4,16 @@ mod corrupt;
 mod killed;
 mod limits;
 
-use super::RocksDisk;
+use super::idle::buffered;
+use super::{Database, RocksDisk};
 use crate::record::TaskId;
 use crate::state::tests::{Machine, backend_suite};
 use crate::state::{Batch, Compression, Disk, Entry, RocksOptions, StateDirectory, Wanted};
+use crate::time::{Clock, SystemClock, Timestamp};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tempfile::TempDir;
 
 const TASK: TaskId = TaskId { subtopology: 0, partition: 0 };
@@ -126,24 +130,65 @@ fn cleared_files_are_gone_at_once() {
     assert_eq!(backend.borrow().read(0, b"k").expect("read"), Some(b"v".to_vec()));
 }
 
-/// The memory of all tasks has one bound, which they reach long before each has filled its own share.
+/// Tasks with their databases, and as many bytes written to each.
+fn tasks(disk: &RocksDisk, count: u32, kilobytes: u64) -> Vec<Database> {
+    let names = names();
+    let open = |partition| disk.shared.database(TaskId { subtopology: 0, partition }, &names).expect("opens");
+    let mut databases: Vec<Database> = (0..count).map(open).collect();
+    for n in 0..kilobytes / 4 {
+        for (at, database) in databases.iter_mut().enumerate() {
+            put(disk, database, n * 1_000 + at as u64, 4 << 10);
+        }
+    }
+    databases
+}
+
+fn put(disk: &RocksDisk, database: &mut Database, seed: u64, len: usize) {
+    let entry = (seed.to_be_bytes().to_vec(), Some(noise(seed, len)));
+    database.write(batch([entry], seed), &disk.shared.options).expect("written");
+}
+
+/// Repeats until the buffers are as small as that.
+fn until_buffered(databases: &mut [Database], most: u64, mut again: impl FnMut(&mut [Database])) {
+    let clock = SystemClock::new();
+    loop {
+        let sum: u64 = databases.iter().map(|database| buffered(&database.db)).sum();
+        if sum < most {
+            return;
+        }
+        assert!(clock.monotonic() < 60_000, "{sum} bytes are buffered, not less than {most}");
+        again(databases);
+        std::thread::yield_now();
+    }
+}
+
+/// The memory of all tasks has one bound: none of them has filled its own part when all of them together have.
 #[test]
 fn write_buffers_are_shared() {
     let machine = OnRocks::new();
     let disk = machine.open();
-    let task = |partition| TaskId { subtopology: 0, partition };
-    let mut databases: Vec<_> =
-        (0..8).map(|n| disk.shared.database(task(n), &names()).expect("opens")).collect();
-    let mut most = 0;
-    for n in 0..400_u64 {
-        for (at, database) in databases.iter_mut().enumerate() {
-            let seed = n * 8 + at as u64;
-            let entry = (seed.to_be_bytes().to_vec(), Some(noise(seed, 8 << 10)));
-            database.write(batch([entry], n), &disk.shared.options).expect("written");
+    let own = options().write_buffer_bytes as u64 / 8;
+    let mut databases = tasks(&disk, 24, 200);
+    assert!(200 << 10 < own && 24 * (200 << 10) > 2 * options().write_buffer_bytes);
+    let mut n = 1 << 40;
+    until_buffered(&mut databases, options().write_buffer_bytes as u64 * 5 / 4, |databases| {
+        for database in databases {
+            n += 1;
+            put(&disk, database, n, 10);
         }
-        most = most.max(databases.iter().map(super::Database::memtable_bytes).sum());
+    });
+}
+
+#[test]
+fn tasks_that_have_stopped_writing_give_their_buffers_back() {
+    let machine = OnRocks::new();
+    let disk = machine.open();
+    let mut databases = tasks(&disk, 4, 128);
+    let clean =
+        |_: &mut [Database]| disk.clean(&BTreeSet::new(), Timestamp(0), Duration::MAX).expect("cleaned");
+    until_buffered(&mut databases, 4 * (16 << 10), clean);
+    for (at, database) in databases.iter().enumerate() {
+        let prefixed = [1_u32.to_be_bytes().as_slice(), (at as u64).to_be_bytes().as_slice()].concat();
+        assert_eq!(database.db.get(prefixed).expect("read"), Some(noise(at as u64, 4 << 10)));
     }
-    let bound = options().write_buffer_bytes as u64;
-    // A buffer that is being written to a file still counts; 25 MB were written.
-    assert!(most < 3 * bound, "{most} bytes of memtables, where {bound} are shared");
 }

@@ -1,7 +1,7 @@
 //! What an error of RocksDB means: files that are worth nothing any longer, or a disk that may be well again.
 
 use rocksdb::ErrorKind;
-use std::io;
+use std::{fmt, io};
 
 #[derive(Debug)]
 pub(super) enum Trouble {
@@ -11,6 +11,15 @@ pub(super) enum Trouble {
     Passing(String),
     /// Of the file system, outside RocksDB.
     Files(io::Error),
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Corrupt(why) | Self::Passing(why) => f.write_str(why),
+            Self::Files(error) => write!(f, "{error}"),
+        }
+    }
 }
 
 impl From<rocksdb::Error> for Trouble {

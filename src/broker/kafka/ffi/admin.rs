@@ -1,7 +1,9 @@
 //! Questions and orders that are answered by an event on a queue.
 
 use super::partitions::{self, Told};
-use super::{Event, Handle, KafkaError, NamedOffset, Partitions, Queue, c_string, opaque_of, rd, result, text};
+use super::{
+    Event, Handle, KafkaError, NamedOffset, Partitions, Queue, c_string, opaque_of, rd, result, text,
+};
 use crate::broker::{Isolation, NewTopic};
 use crate::record::TopicPartition;
 use std::collections::BTreeMap;
@@ -143,8 +145,13 @@ impl Handle {
             let make = |topic: &NewTopic| {
                 let name = c_string(&topic.name);
                 let partitions = topic.partitions as c_int;
-                let made =
-                    rd::rd_kafka_NewTopic_new(name.as_ptr(), partitions, replication, std::ptr::null_mut(), 0);
+                let made = rd::rd_kafka_NewTopic_new(
+                    name.as_ptr(),
+                    partitions,
+                    replication,
+                    std::ptr::null_mut(),
+                    0,
+                );
                 for (key, value) in topic.config.iter().filter(|_| !made.is_null()) {
                     let (key, value) = (c_string(key), c_string(value));
                     rd::rd_kafka_NewTopic_set_config(made, key.as_ptr(), value.as_ptr());
@@ -197,13 +204,7 @@ impl Handle {
         unsafe {
             KafkaError::take(rd::rd_kafka_AdminOptions_set_require_stable_offsets(options.0, 1)).ok();
             let mut question = rd::rd_kafka_ListConsumerGroupOffsets_new(group.as_ptr(), list.raw());
-            rd::rd_kafka_ListConsumerGroupOffsets(
-                self.raw(),
-                &raw mut question,
-                1,
-                options.0,
-                answers.raw(),
-            );
+            rd::rd_kafka_ListConsumerGroupOffsets(self.raw(), &raw mut question, 1, options.0, answers.raw());
             rd::rd_kafka_ListConsumerGroupOffsets_destroy(question);
         }
     }
@@ -219,13 +220,23 @@ impl Handle {
     }
 
     /// The names of all topics and their partition counts. Waits for a broker.
-    pub(in super::super) fn all_topics(&self, timeout_ms: c_int) -> Result<BTreeMap<String, u32>, KafkaError> {
+    pub(in super::super) fn all_topics(
+        &self,
+        timeout_ms: c_int,
+    ) -> Result<BTreeMap<String, u32>, KafkaError> {
         let mut metadata = std::ptr::null();
         // SAFETY: the answer is ours, read within its counts, and destroyed once.
         unsafe {
-            result(rd::rd_kafka_metadata(self.raw(), 1, std::ptr::null_mut(), &raw mut metadata, timeout_ms))?;
+            result(rd::rd_kafka_metadata(
+                self.raw(),
+                1,
+                std::ptr::null_mut(),
+                &raw mut metadata,
+                timeout_ms,
+            ))?;
             let told = &*metadata;
-            let topics = std::slice::from_raw_parts(told.topics, usize::try_from(told.topic_cnt).unwrap_or(0));
+            let topics =
+                std::slice::from_raw_parts(told.topics, usize::try_from(told.topic_cnt).unwrap_or(0));
             let found = topics
                 .iter()
                 .filter(|topic| result(topic.err).is_ok())
@@ -250,7 +261,8 @@ impl AdminEvent {
                 }
                 rd::RD_KAFKA_EVENT_DESCRIBECONFIGS_RESULT => {
                     let result = rd::rd_kafka_event_DescribeConfigs_result(event.raw());
-                    let each = |count: &mut usize| rd::rd_kafka_DescribeConfigs_result_resources(result, count);
+                    let each =
+                        |count: &mut usize| rd::rd_kafka_DescribeConfigs_result_resources(result, count);
                     Some(Self::Configs(all(each).map(|resource| configured(resource)).collect()))
                 }
                 rd::RD_KAFKA_EVENT_CREATETOPICS_RESULT => {
@@ -266,8 +278,9 @@ impl AdminEvent {
                 }
                 rd::RD_KAFKA_EVENT_LISTCONSUMERGROUPOFFSETS_RESULT => {
                     let result = rd::rd_kafka_event_ListConsumerGroupOffsets_result(event.raw());
-                    let each =
-                        |count: &mut usize| rd::rd_kafka_ListConsumerGroupOffsets_result_groups(result, count);
+                    let each = |count: &mut usize| {
+                        rd::rd_kafka_ListConsumerGroupOffsets_result_groups(result, count)
+                    };
                     let groups = all(each);
                     Some(Self::Committed(
                         groups
@@ -330,7 +343,8 @@ unsafe fn configured(
             return (name, Err(KafkaError { message, ..error }));
         }
         let entries = all(|count| rd::rd_kafka_ConfigResource_configs(resource, count));
-        let read = |entry| (text(rd::rd_kafka_ConfigEntry_name(entry)), text(rd::rd_kafka_ConfigEntry_value(entry)));
+        let read =
+            |entry| (text(rd::rd_kafka_ConfigEntry_name(entry)), text(rd::rd_kafka_ConfigEntry_value(entry)));
         (name, Ok(entries.map(read).collect()))
     }
 }

@@ -1,8 +1,8 @@
 //! What a client tells on its queues.
 
-use super::{Delivery, KafkaError, partitions, rd, result, text};
 use super::admin::AdminEvent;
 use super::partitions::Told;
+use super::{Delivery, KafkaError, partitions, rd, result, text};
 use crate::record::TopicPartition;
 use std::ffi::{c_char, c_int};
 use std::ptr::NonNull;

@@ -36,7 +36,9 @@ impl Message {
             let message = self.0.as_ref();
             match message.err {
                 rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR => {}
-                rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__PARTITION_EOF => return Item::End(message.offset),
+                rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__PARTITION_EOF => {
+                    return Item::End(message.offset);
+                }
                 code => {
                     let mut error = KafkaError::of_code(code);
                     let why = text(rd::rd_kafka_message_errstr(message));
@@ -86,8 +88,8 @@ unsafe fn headers(message: *const rd::rd_kafka_message_t) -> Headers {
             if got != rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
                 break;
             }
-            let value = (!value.is_null())
-                .then(|| std::slice::from_raw_parts(value.cast::<u8>(), size).to_vec());
+            let value =
+                (!value.is_null()).then(|| std::slice::from_raw_parts(value.cast::<u8>(), size).to_vec());
             read.push(CStr::from_ptr(name).to_bytes(), value);
         }
     }

@@ -239,7 +239,12 @@ impl Handle {
     }
 
     /// Starts an offset commit; its event comes to `answers` with `opaque`.
-    pub(super) fn commit(&self, offsets: &Partitions, answers: &Queue, opaque: u64) -> Result<(), KafkaError> {
+    pub(super) fn commit(
+        &self,
+        offsets: &Partitions,
+        answers: &Queue,
+        opaque: u64,
+    ) -> Result<(), KafkaError> {
         // SAFETY: the list is copied; without a callback the answer is an event of the queue; the opaque is a number.
         result(unsafe {
             rd::rd_kafka_commit_queue(self.raw(), offsets.raw(), answers.raw(), None, opaque_of(opaque))
@@ -283,6 +288,25 @@ impl Handle {
         // SAFETY: the list lives through the call, which fills in offsets.
         unsafe { rd::rd_kafka_position(self.raw(), list.raw()) };
         list.iter().next().map_or(-1, |told| told.offset)
+    }
+}
+
+impl Handle {
+    /// The log's end as the last fetch told it.
+    pub(super) fn known_end(&self, topic: &str, partition: u32) -> Option<i64> {
+        let topic = c_string(topic);
+        let (mut low, mut high) = (-1, -1);
+        // SAFETY: the name ends in 0; both numbers are ours.
+        let told = result(unsafe {
+            rd::rd_kafka_get_watermark_offsets(
+                self.raw(),
+                topic.as_ptr(),
+                partition as i32,
+                &raw mut low,
+                &raw mut high,
+            )
+        });
+        (told.is_ok() && high >= 0).then_some(high)
     }
 }
 

@@ -38,9 +38,8 @@ impl TopicHandles {
         }
         let c_name = c_string(name);
         // SAFETY: the name ends in 0 and is copied; no configuration is given; the reference is ours.
-        let topic = unsafe {
-            rd::rd_kafka_topic_new(self.handle.raw(), c_name.as_ptr(), std::ptr::null_mut())
-        };
+        let topic =
+            unsafe { rd::rd_kafka_topic_new(self.handle.raw(), c_name.as_ptr(), std::ptr::null_mut()) };
         let topic = NonNull::new(topic)?;
         self.topics.insert(name.clone(), topic);
         Some(topic.as_ptr())
@@ -54,7 +53,9 @@ impl TopicHandles {
         let headers = native_headers(&record.headers);
         let mut values = [
             value(rd::rd_kafka_vtype_t::RD_KAFKA_VTYPE_RKT, |u| u.rkt = topic),
-            value(rd::rd_kafka_vtype_t::RD_KAFKA_VTYPE_PARTITION, |u| u.i32_ = record.target.partition as i32),
+            value(rd::rd_kafka_vtype_t::RD_KAFKA_VTYPE_PARTITION, |u| {
+                u.i32_ = record.target.partition as i32
+            }),
             value(rd::rd_kafka_vtype_t::RD_KAFKA_VTYPE_MSGFLAGS, |u| u.i = rd::RD_KAFKA_MSG_F_COPY),
             value(rd::rd_kafka_vtype_t::RD_KAFKA_VTYPE_TIMESTAMP, |u| u.i64_ = writable(record.timestamp)),
             value(rd::rd_kafka_vtype_t::RD_KAFKA_VTYPE_OPAQUE, |u| u.ptr = super::opaque_of(number)),

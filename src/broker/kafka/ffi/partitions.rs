@@ -99,7 +99,10 @@ pub(super) unsafe fn read<'a>(
                 std::slice::from_raw_parts(entry.metadata.cast::<u8>(), entry.metadata_size).to_vec()
             };
             Told {
-                partition: TopicPartition::new(text(entry.topic), u32::try_from(entry.partition).unwrap_or(0)),
+                partition: TopicPartition::new(
+                    text(entry.topic),
+                    u32::try_from(entry.partition).unwrap_or(0),
+                ),
                 offset: entry.offset,
                 metadata,
                 error: result(entry.err).err(),

@@ -13,7 +13,7 @@ pub(in super::super) struct Queue {
     raw: NonNull<rd::rd_kafka_queue_t>,
     /// Kept for as long as librdkafka may call it.
     waker: Option<Box<Waker>>,
-    handle: Handle,
+    _handle: Handle,
 }
 
 // SAFETY: librdkafka documents all functions of queues as thread-safe.
@@ -35,7 +35,7 @@ impl Drop for Queue {
 
 impl Queue {
     fn of(handle: &Handle, raw: *mut rd::rd_kafka_queue_t) -> Option<Self> {
-        NonNull::new(raw).map(|raw| Self { raw, waker: None, handle: handle.clone() })
+        NonNull::new(raw).map(|raw| Self { raw, waker: None, _handle: handle.clone() })
     }
 
     /// A new one, for answers.
@@ -95,17 +95,11 @@ impl Queue {
         let mut batch: [*mut rd::rd_kafka_message_t; AT_ONCE] = [std::ptr::null_mut(); AT_ONCE];
         let wanted = max.min(AT_ONCE);
         // SAFETY: the array has room for `wanted`; the messages that are given are ours to destroy.
-        let taken =
-            unsafe { rd::rd_kafka_consume_batch_queue(self.raw(), 0, batch.as_mut_ptr(), wanted) };
+        let taken = unsafe { rd::rd_kafka_consume_batch_queue(self.raw(), 0, batch.as_mut_ptr(), wanted) };
         let taken = usize::try_from(taken).unwrap_or(0);
         for raw in batch.iter().take(taken).copied().filter_map(NonNull::new) {
             each(Message::of(raw).item());
         }
-    }
-
-    /// The client that it belongs to.
-    pub(in super::super) fn handle(&self) -> &Handle {
-        &self.handle
     }
 }
 

@@ -50,6 +50,14 @@ impl Handle {
         KafkaError::take(unsafe { rd::rd_kafka_abort_transaction(self.raw(), timeout_ms) })
     }
 
+    /// Gives up what was handed over and is not sent.
+    pub(in super::super) fn purge(&self) {
+        let what =
+            rd::RD_KAFKA_PURGE_F_QUEUE | rd::RD_KAFKA_PURGE_F_INFLIGHT | rd::RD_KAFKA_PURGE_F_NON_BLOCKING;
+        // SAFETY: the client lives.
+        unsafe { rd::rd_kafka_purge(self.raw(), what) };
+    }
+
     /// Sends what waits, without waiting for `linger.ms`.
     pub(in super::super) fn flush_now(&self) {
         // SAFETY: the client lives; with no time it only wakes the senders.

@@ -11,8 +11,11 @@ use crate::broker::{FailureKind, GroupEvent};
 fn every_call_is_answered_at_the_first_poll_without_time_passing() {
     let (world, log) = with_topic(&[]);
     let client = world.client("a");
-    let (mut writer, mut admin, mut reader) =
-        (client.producer(Some("id")).expect("client"), client.admin().expect("client"), client.consumer("g", "a").expect("client"));
+    let (mut writer, mut admin, mut reader) = (
+        client.producer(Some("id")).expect("client"),
+        client.admin().expect("client"),
+        client.consumer("g", "a").expect("client"),
+    );
     reader.subscribe(&["t".to_owned()]);
     assert_eq!(reader.poll_group(), Some(GroupEvent::Assigned(vec![log.clone()])));
     let init = writer.start_init();
@@ -37,7 +40,8 @@ fn every_call_is_answered_at_the_first_poll_without_time_passing() {
 fn in_an_outage_nothing_is_answered_and_afterwards_all_of_it() {
     let (world, log) = with_topic(&[]);
     let mut reader = member(&world, "g", "a", &["t".to_owned()]);
-    let (mut writer, mut ask) = (world.client("a").producer(None).expect("client"), world.client("a").admin().expect("client"));
+    let (mut writer, mut ask) =
+        (world.client("a").producer(None).expect("client"), world.client("a").admin().expect("client"));
     world.log.append(&mut vec![record(&log, "k", Some("before"))]).expect("append");
     reader.seek(&log, 0);
     world.log.outage_of("a", true);
@@ -283,7 +287,8 @@ fn a_refused_record_stays_first_and_those_before_it_are_written() {
 #[test]
 fn a_record_refused_after_it_was_taken_fails_the_flush_and_the_transaction() {
     let (world, log) = with_topic(&[("max.message.bytes", "200")]);
-    let (mut plain, mut writer) = (world.client("a").producer(None).expect("client"), producer(&world, Some("id")));
+    let (mut plain, mut writer) =
+        (world.client("a").producer(None).expect("client"), producer(&world, Some("id")));
     writer.begin().expect("begin");
     world.log.outage(true);
     let large = "x".repeat(200);

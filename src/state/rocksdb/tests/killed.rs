@@ -20,7 +20,7 @@ fn changes(n: u64) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
     let dice = noise(n, 64);
     let change = |byte: &u8| {
         let key = format!("key {byte}").into_bytes();
-        (key, (byte % 5 != 0).then(|| noise(n ^ u64::from(*byte), 20 + usize::from(*byte) * 16)))
+        (key, (!byte.is_multiple_of(5)).then(|| noise(n ^ u64::from(*byte), 20 + usize::from(*byte) * 16)))
     };
     let mut changes: Content = Content::new();
     let mut gone = Vec::new();

@@ -1,0 +1,138 @@
+//! A broker under test, with a client that is not Highwater's.
+
+use highwater::time::{Clock, SystemClock};
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::KafkaError;
+use rdkafka::message::Message as _;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+use rdkafka::{Offset, TopicPartitionList};
+use std::io::Write as _;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+/// How long anything may take.
+pub const LONG: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(100);
+
+/// Where the broker is.
+pub struct Cluster {
+    pub bootstrap: String,
+    writer: BaseProducer,
+}
+
+/// A record as a reader sees it: partition, key, value.
+pub type Seen = (i32, String, String);
+
+impl Cluster {
+    /// `None`, and counted as skipped: there is none.
+    pub fn there() -> Option<Self> {
+        let bootstrap = std::env::var("HIGHWATER_TEST_BOOTSTRAP").ok().filter(|address| !address.is_empty());
+        if bootstrap.is_none() {
+            let test = std::thread::current().name().unwrap_or("a test").to_owned();
+            eprintln!("skipped {test}: HIGHWATER_TEST_BOOTSTRAP is not set");
+            if let Some(path) = std::env::var_os("HIGHWATER_TEST_SKIPS") {
+                let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
+                let said = file.and_then(|mut file| writeln!(file, "{test}: no broker"));
+                said.expect("the list of skipped tests");
+            }
+        }
+        let bootstrap = bootstrap?;
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", &bootstrap)
+            .set("partitioner", "murmur2_random")
+            .set("linger.ms", "1");
+        Some(Self { writer: config.create().expect("producer"), bootstrap })
+    }
+
+    /// A name that nobody else uses.
+    pub fn unique(&self, name: &str) -> String {
+        static NAMES: AtomicU32 = AtomicU32::new(0);
+        let (date, number) = (SystemClock::new().now().0, NAMES.fetch_add(1, Ordering::SeqCst));
+        format!("{name}-{date}-{}-{number}", std::process::id())
+    }
+
+    fn config(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.bootstrap).set("group.id", "tests");
+        config
+    }
+
+    pub fn create(&self, topic: &str, partitions: i32) {
+        let admin: AdminClient<DefaultClientContext> = self.config().create().expect("admin");
+        let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+        let made = futures_executor(admin.create_topics(&[new], &AdminOptions::new()));
+        made.expect("answer").into_iter().for_each(|made| drop(made.expect("topic")));
+    }
+
+    /// Writes records to partition `key hash`, in order.
+    pub fn write<'a>(&self, topic: &str, records: impl IntoIterator<Item = (&'a str, &'a str, i64)>) {
+        for (key, value, timestamp) in records {
+            let record = BaseRecord::to(topic).key(key).payload(value).timestamp(timestamp);
+            self.writer.send(record).map_err(|(error, _)| error).expect("send");
+        }
+        self.writer.flush(LONG).expect("flush");
+    }
+
+    pub fn write_to(&self, topic: &str, partition: i32, key: &str, value: &str, timestamp: i64) {
+        let record = BaseRecord::to(topic).partition(partition).key(key).payload(value).timestamp(timestamp);
+        self.writer.send(record).map_err(|(error, _)| error).expect("send");
+        self.writer.flush(LONG).expect("flush");
+    }
+
+    /// All that is committed, partition by partition, from the first record to where it ends now.
+    pub fn read(&self, topic: &str) -> Vec<Seen> {
+        let reader: BaseConsumer = self
+            .config()
+            .set("isolation.level", "read_committed")
+            .set("enable.partition.eof", "true")
+            .set("fetch.wait.max.ms", "20")
+            .create()
+            .expect("consumer");
+        let metadata = reader.fetch_metadata(Some(topic), LONG).expect("metadata");
+        let partitions: Vec<i32> = metadata.topics()[0].partitions().iter().map(|p| p.id()).collect();
+        let mut list = TopicPartitionList::new();
+        for partition in &partitions {
+            list.add_partition_offset(topic, *partition, Offset::Beginning).expect("partition");
+        }
+        reader.assign(&list).expect("assign");
+        let (mut seen, mut ended) = (Vec::new(), Vec::new());
+        while ended.len() < partitions.len() {
+            match reader.poll(POLL) {
+                Some(Ok(message)) => {
+                    let text =
+                        |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or(b"-")).into_owned();
+                    seen.push((message.partition(), text(message.key()), text(message.payload())));
+                }
+                Some(Err(KafkaError::PartitionEOF(partition))) if !ended.contains(&partition) => {
+                    ended.push(partition)
+                }
+                Some(Err(KafkaError::PartitionEOF(_))) | None => {}
+                Some(Err(error)) => panic!("{error}"),
+            }
+        }
+        seen
+    }
+
+    /// Reads until it is as it should be, to a deadline.
+    #[track_caller]
+    pub fn until(&self, topic: &str, what: &str, mut right: impl FnMut(&[Seen]) -> bool) -> Vec<Seen> {
+        let clock = SystemClock::new();
+        let mut seen = Vec::new();
+        while clock.monotonic() < LONG.as_millis() as i64 {
+            seen = self.read(topic);
+            if right(&seen) {
+                return seen;
+            }
+        }
+        panic!("{what}: not after {LONG:?}; last seen: {seen:?}");
+    }
+}
+
+/// The admin calls of the client are futures that need nothing but to be polled.
+fn futures_executor<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime").block_on(future)
+}

@@ -1,0 +1,5 @@
+//! Scenarios on Apache Kafka. Without a broker (`HIGHWATER_TEST_BOOTSTRAP`) they say that they were skipped.
+
+mod cluster;
+mod kills;
+mod words;
