@@ -177,7 +177,7 @@ fn patiently<T>(ask: impl Fn() -> Result<T, KafkaError>) -> Result<T> {
 pub fn passes(error: &KafkaError) -> bool {
     use RDKafkaErrorCode::{
         AllBrokersDown, BrokerTransportFailure, LeaderNotAvailable, NotLeaderForPartition, OperationTimedOut,
-        UnknownTopicOrPartition,
+        UnknownPartition, UnknownTopicOrPartition,
     };
     let code = error.rdkafka_error_code();
     let known = [
@@ -186,6 +186,7 @@ pub fn passes(error: &KafkaError) -> bool {
         LeaderNotAvailable,
         NotLeaderForPartition,
         OperationTimedOut,
+        UnknownPartition,
         UnknownTopicOrPartition,
     ];
     code.is_some_and(|code| known.contains(&code))

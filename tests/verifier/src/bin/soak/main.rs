@@ -85,7 +85,8 @@ fn run(options: &Options, seed: u64, directory: &Path) -> Result<Summary> {
     market.ends_in_the_past(options.feeding())?;
     let feeder = Feeder::new(&cluster)?;
     let mut fleet = Fleet::start(options, seed, program(options)?, directory)?;
-    let mut faults = Faults::new(options, seed, &cluster, topics.live(Timeframe::M1))?;
+    let written = [topics.finals(Timeframe::M1), topics.live(Timeframe::M1)];
+    let mut faults = Faults::new(options, seed, &cluster, &written)?;
 
     let (pauses, stop, fed) = (Pauses::default(), AtomicBool::new(false), AtomicU64::new(0));
     let minutes = topics.finals(Timeframe::M1);
