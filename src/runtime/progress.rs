@@ -17,8 +17,6 @@ use std::time::Duration;
 const OVERDUE_LOOK: i64 = 1_000;
 /// Between two warnings of one task, ms.
 const OVERDUE_AGAIN: i64 = 60_000;
-/// A task is known for so long before it is judged whether it catches up, ms.
-const SAMPLE: i64 = 10_000;
 /// A restore that is shorter is not told, ms.
 const SHORT_RESTORE: i64 = 1_000;
 /// Between two lines of a restore, ms.
@@ -73,7 +71,7 @@ struct Restore {
     told: Option<i64>,
 }
 
-/// The watermark of a task, now and then.
+/// The watermark of a task, now and one or two patiences ago.
 struct Watch {
     older: (i64, Timestamp),
     newer: (i64, Timestamp),
@@ -181,10 +179,10 @@ impl Progress {
         for (task, explanation) in &snapshot.windows {
             let now = (moment.machine, explanation.watermark);
             let watch = self.watches.entry(*task).or_insert(Watch { older: now, newer: now, warned: None });
-            watch.sample(now);
+            watch.sample(now, patience);
             let Some(closes_at) = explanation.closes_at else { continue };
             let late = moment.now.0.saturating_sub(closes_at.0);
-            if late >= patience && watch.stands(now) {
+            if late >= patience && watch.stands(now, patience) {
                 watch.warned = Some(moment.machine);
                 warnings.push(overdue(*task, explanation, late));
             }
@@ -228,17 +226,17 @@ impl Restore {
 }
 
 impl Watch {
-    fn sample(&mut self, now: (i64, Timestamp)) {
-        if now.0 - self.newer.0 >= SAMPLE {
+    fn sample(&mut self, now: (i64, Timestamp), patience: i64) {
+        if now.0 - self.newer.0 >= patience {
             self.older = std::mem::replace(&mut self.newer, now);
         }
     }
 
     /// Whether its time passes no faster than the machine's, so that it never catches up by itself, and nothing was said
     /// of it for a while.
-    fn stands(&self, (at, watermark): (i64, Timestamp)) -> bool {
+    fn stands(&self, (at, watermark): (i64, Timestamp), patience: i64) -> bool {
         let passed = at - self.older.0;
-        passed >= SAMPLE
+        passed >= patience
             && watermark.0.saturating_sub(self.older.1.0) <= passed
             && self.warned.is_none_or(|warned| at - warned >= OVERDUE_AGAIN)
     }
@@ -247,7 +245,8 @@ impl Watch {
 fn running(passed: i64, before: Counts, moment: Moment, snapshot: &Snapshot) -> String {
     let Snapshot { counts, lag, tasks, windows, .. } = snapshot;
     let rate = |now: u64, before: u64| {
-        grouped(now.saturating_sub(before).saturating_mul(1_000) / passed.max(1).unsigned_abs())
+        let tenths = now.saturating_sub(before).saturating_mul(10_000) / passed.max(1).unsigned_abs();
+        if tenths < 100 { format!("{}.{}", tenths / 10, tenths % 10) } else { grouped(tenths / 10) }
     };
     let mut line = format!(
         "{} records/s in, {}/s out; {} tasks",
