@@ -31,6 +31,7 @@ const KAFKA: &[&str] = &[
     // Feeding ticks and making topics stand for other programs, which do not have Highwater.
     "examples/bars/cluster.rs",
     "examples/bars/feed.rs",
+    "examples/on_kafka/cluster.rs",
     // The judge of a broker's topics must not be what is judged.
     "tests/it/kafka/",
 ];

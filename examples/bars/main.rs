@@ -27,6 +27,9 @@ mod market;
 mod options;
 mod outlet;
 mod pattern;
+#[cfg(feature = "kafka")]
+#[path = "../on_kafka/progress.rs"]
+mod progress;
 mod published;
 mod report;
 mod run;

@@ -7,6 +7,7 @@ use crate::input::Input;
 use crate::kafka_options::OnKafka;
 use crate::options::Options;
 use crate::outlet::Outlet;
+use crate::progress;
 use crate::run::Ended;
 use crate::shutdown::Shutdown;
 use crate::ticks::TickFile;
@@ -24,6 +25,7 @@ const BATCH: u64 = 1_024;
 const LAST_TICKS: i64 = 10_000;
 
 pub fn run(options: &Options, on: &OnKafka, shutdown: &Shutdown) -> Result<Ended, BoxError> {
+    progress::show();
     let cluster = Cluster::new(options, on)?;
     if on.create_topics {
         let made = cluster.create_topics()?;
@@ -57,7 +59,8 @@ fn serve(
     if let Some(file) = &options.input {
         let ends = Feeding { cluster, options, on, shutdown, pipeline: Some(pipeline) }.feed(file)?;
         while !stops() {
-            if cluster.has_committed(&ends)? {
+            // A broker that is away is waited for, as the pipeline does.
+            if cluster.has_committed(&ends).unwrap_or(false) {
                 note("all ticks of the file are processed and committed; serving on until it is stopped");
                 say("processed");
                 break;

@@ -127,6 +127,8 @@ pub struct Counts {
     pub heartbeats: u64,
     /// Records that went to the dead letter topic; they are among the dropped ones.
     pub dead_letters: u64,
+    /// Records that sinks wrote, those of repartition topics included.
+    pub written: u64,
 }
 
 impl std::ops::AddAssign for Counts {
@@ -141,6 +143,7 @@ impl std::ops::AddAssign for Counts {
         self.held_back += other.held_back;
         self.heartbeats += other.heartbeats;
         self.dead_letters += other.dead_letters;
+        self.written += other.written;
     }
 }
 
@@ -341,11 +344,21 @@ pub(crate) trait Node {
         Ok(())
     }
     /// The end of the window that is open longest, and how many are open.
-    fn open_windows(&self) -> Option<(Timestamp, usize)> {
+    fn open_windows(&self) -> Option<LongestOpen> {
         None
     }
     /// The task ends in order, after its last commit.
     fn close(&mut self) {}
+}
+
+/// The window of a node that is open longest.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LongestOpen {
+    pub(crate) end: Timestamp,
+    /// At this watermark.
+    pub(crate) closes_at: Timestamp,
+    /// How many are open.
+    pub(crate) windows: usize,
 }
 
 pub(crate) type SharedNode = Rc<RefCell<dyn Node>>;

@@ -5,17 +5,19 @@
 
 use super::embedded::EmbeddedLog;
 use super::home::Home;
-use super::watchdog::{Steps, Watchdog};
 use super::instance::{Instance, State, Stepped};
 #[cfg(feature = "kafka")]
 use super::kafka_cluster::KafkaCluster;
-use super::{Explanation, Settings, StreamsConfig};
+use super::progress::{News, Progress, Restoring};
+use super::watchdog::{Steps, Watchdog};
+use super::{Explanation, Moment, Settings, StreamsConfig};
 use crate::error::{Error, ErrorKind, Result};
 use crate::processor::Counts;
 use crate::record::{TaskId, TopicPartition};
 use crate::state::StateDirectory;
 use crate::time::Clock;
 use crate::topology::Topology;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -117,6 +119,8 @@ pub struct Snapshot {
     pub lag: BTreeMap<TopicPartition, u64>,
     /// Why the windows of each task are still open.
     pub windows: BTreeMap<TaskId, Explanation>,
+    /// The tasks that read their changelogs before they run.
+    pub restoring: BTreeMap<TaskId, Restoring>,
 }
 
 impl KafkaStreams {
@@ -197,7 +201,8 @@ impl KafkaStreams {
         let shared = Arc::new(Shared::default());
         let (told, ended) = oneshot::channel();
         let home = self.home.clone();
-        let thread = Thread { shared: shared.clone(), listener: self.listener, home: self.home };
+        let progress = RefCell::new(Progress::of(&self.settings));
+        let thread = Thread { shared: shared.clone(), listener: self.listener, home: self.home, progress };
         watch(shared.clone(), home.clock(), self.settings.kafka.watchdog_timeout);
         std::thread::spawn(move || {
             let outcome = catch_unwind(AssertUnwindSafe(|| thread.run(&self.topology, self.settings)));
@@ -313,6 +318,7 @@ struct Thread {
     shared: Arc<Shared>,
     listener: Option<Listener>,
     home: Arc<dyn Home>,
+    progress: RefCell<Progress>,
 }
 
 impl Thread {
@@ -367,9 +373,7 @@ impl Thread {
 
     fn publish(&self, instance: &Instance) {
         let state = instance.state();
-        let mut told = self.shared.lock();
-        let old = std::mem::replace(&mut told.state, state);
-        told.snapshot = Snapshot {
+        let snapshot = Snapshot {
             counts: instance.counts(),
             commits: instance.commits(),
             stores_set_aside: instance.stores_set_aside(),
@@ -377,7 +381,13 @@ impl Thread {
             positions: instance.positions(),
             lag: instance.lag(),
             windows: instance.explain().into_iter().collect(),
+            restoring: instance.restoring(),
         };
+        let moment = Moment::of(&*self.home.clock());
+        self.progress.borrow_mut().look(moment, state, &snapshot).iter().for_each(News::log);
+        let mut told = self.shared.lock();
+        let old = std::mem::replace(&mut told.state, state);
+        told.snapshot = snapshot;
         drop(told);
         if let (true, Some(listener)) = (old != state, &self.listener) {
             listener(state, old);
@@ -386,6 +396,8 @@ impl Thread {
 
     fn end(&self, outcome: Result<()>) {
         let state = if outcome.is_ok() { State::NotRunning } else { State::Error };
+        let moment = Moment::of(&*self.home.clock());
+        self.progress.borrow_mut().look(moment, state, &Snapshot::default()).iter().for_each(News::log);
         let mut told = self.shared.lock();
         let old = std::mem::replace(&mut told.state, state);
         told.outcome = Some(outcome);

@@ -51,6 +51,10 @@ pub(crate) struct Settings {
     pub(crate) commit_suspect: i64,
     pub(crate) compaction_lag: i64,
     pub(crate) shutdown_timeout: i64,
+    /// Between two lines of progress.
+    pub(crate) progress_interval: Option<Duration>,
+    /// After the time at which a window should have closed.
+    pub(crate) overdue_warning: Option<Duration>,
     pub(crate) reset_lost_offsets: bool,
     pub(crate) accept_topology_change: bool,
     /// Where dead letters go.
@@ -108,6 +112,8 @@ impl Settings {
             commit_suspect: read.number("highwater.commit.suspect.ms")?,
             compaction_lag: read.number("highwater.changelog.compaction.lag.ms")?,
             shutdown_timeout: read.number("highwater.shutdown.timeout.ms")?,
+            progress_interval: read.duration_or_off("highwater.progress.interval.ms")?,
+            overdue_warning: read.duration_or_off("highwater.overdue.warning.ms")?,
             reset_lost_offsets: read.text("highwater.on.lost.offsets")? == "reset",
             accept_topology_change: read.text("highwater.on.topology.change")? == "accept",
             dead_letter_topic: config

@@ -146,8 +146,13 @@ pub(crate) const PROPERTIES: &[Property] = &[
         "What becomes of a record that failed once more after its last retry."),
     property("highwater.on.topology.change", Kind::OneOf(&["fail", "accept"]), "fail",
         "Local state that was written by another topology: refuse with the difference, or go on with it."),
+    property("highwater.overdue.warning.ms", Kind::MillisOrOff, "60000",
+        "A window that is still open so long after its end and its grace is logged with what holds it and what will release \
+         it, at most once a minute and task, and not while its task catches up."),
     property("highwater.process.batch", Kind::Number(1, 1_000_000), "1000",
         "Records that a task handles in one piece before commits, the group and other tasks have their turn."),
+    property("highwater.progress.interval.ms", Kind::MillisOrOff, "30000",
+        "How often a line of progress is logged: rates, lag, and how far the watermark is behind the clock."),
     property("highwater.restore.batch", Kind::Number(1, 1_000_000), "10000",
         "Changelog records that are restored in one piece beside running tasks."),
     property("highwater.rocksdb.block.cache.bytes", Kind::Number(0, MAX), "67108864",
