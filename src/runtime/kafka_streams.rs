@@ -5,10 +5,10 @@
 
 use super::embedded::EmbeddedLog;
 use super::home::Home;
-use super::watchdog::{Steps, Watchdog};
 use super::instance::{Instance, State, Stepped};
 #[cfg(feature = "kafka")]
 use super::kafka_cluster::KafkaCluster;
+use super::watchdog::{Steps, Watchdog};
 use super::{Explanation, Settings, StreamsConfig};
 use crate::error::{Error, ErrorKind, Result};
 use crate::processor::Counts;

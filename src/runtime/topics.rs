@@ -320,9 +320,10 @@ impl<'a> Planner<'a> {
             let topics: Vec<&str> = sources.iter().flatten().map(|(topic, _)| &**topic).collect();
             if topics.len() > 1 {
                 let text = format!("a task of sub-topology {} reads {} topics", sub.id, topics.len());
-                let error = topics_error(format!("{text}, which `cooperative-sticky` does not keep together"))
-                    .with("topics", topics.join(", "))
-                    .help("set partition.assignment.strategy=range");
+                let error =
+                    topics_error(format!("{text}, which `cooperative-sticky` does not keep together"))
+                        .with("topics", topics.join(", "))
+                        .help("set partition.assignment.strategy=range");
                 self.mistakes.push(error);
             }
         }
