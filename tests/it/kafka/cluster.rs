@@ -73,8 +73,9 @@ impl Cluster {
         config
     }
 
+    /// Keeps what is old: event times of tests are.
     pub fn create(&self, topic: &str, partitions: i32) {
-        self.create_with(topic, partitions, &[]);
+        self.create_with(topic, partitions, &[("retention.ms", "-1")]);
     }
 
     pub fn create_with(&self, topic: &str, partitions: i32, config: &[(&str, &str)]) {

@@ -136,7 +136,7 @@ public final class Program {
         words.process(Look::new);
         words
             .groupByKey()
-            .windowedBy(TimeWindows.ofSizeWithNoGrace(MINUTE))
+            .windowedBy(TimeWindows.ofSizeAndGrace(MINUTE, MINUTE))
             .count(Materialized.as("looked-at"))
             .toStream()
             .map((word, count) -> new org.apache.kafka.streams.KeyValue<>(

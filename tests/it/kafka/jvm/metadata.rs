@@ -3,8 +3,8 @@
 use super::{Cluster, Java, LONG, config, start};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use highwater::time::{Clock, SystemClock, TimeWindows, minutes};
-use highwater::{Consumed, Grouped, Materialized, Produced, StreamsBuilder, Suppressed, Timestamp, Topology};
+use highwater::time::{Clock, SystemClock, TimeWindows, Timestamp, minutes};
+use highwater::{Consumed, Grouped, Materialized, Produced, StreamsBuilder, Suppressed, Topology};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 

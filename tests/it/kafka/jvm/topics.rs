@@ -58,9 +58,10 @@ fn tell_windows(counts: &str, told: &str) -> Topology {
 fn windowed_keys_are_the_same() {
     let Some(cluster) = Java::there() else { return };
     let [lines, theirs, ours, told] = ["lines", "theirs", "ours", "told"].map(|name| cluster.unique(name));
-    [(&lines, 2), (&theirs, 5), (&ours, 5), (&told, 1)].map(|(topic, n)| cluster.create(topic, n));
+    let sizes = [(&lines, 2), (&theirs, 5), (&ours, 5), (&told, 1)];
+    sizes.into_iter().for_each(|(topic, n)| cluster.create(topic, n));
     let mut expected: BTreeMap<String, u64> = BTreeMap::new();
-    for (minute, times) in [(0, 1), (1, 3), (28_000_000, 2)] {
+    for (minute, times) in [(1, 1), (2, 3), (28_000_000, 2)] {
         let start = minute * 60_000;
         for key in KEYS {
             (0..times).for_each(|n| cluster.write(&lines, [(key, "x", start + n * 29_999)]));
@@ -107,7 +108,8 @@ fn copy(from: &str, to: &str) -> Topology {
 fn a_key_goes_to_the_same_partition() {
     let Some(cluster) = Java::there() else { return };
     let [input, theirs, ours] = ["input", "theirs", "ours"].map(|name| cluster.unique(name));
-    [(&input, 1), (&theirs, 12), (&ours, 12)].map(|(topic, n)| cluster.create(topic, n));
+    let sizes = [(&input, 1), (&theirs, 12), (&ours, 12)];
+    sizes.into_iter().for_each(|(topic, n)| cluster.create(topic, n));
     let keys: BTreeSet<String> =
         KEYS.iter().map(|key| (*key).to_owned()).chain((0..150).map(|n| "k".repeat(n))).collect();
     keys.iter().for_each(|key| cluster.write(&input, [(&**key, "x", 1)]));
