@@ -1,11 +1,14 @@
 //! Clicks per user and minute: live counts and one final per minute from one aggregation, late clicks aside.
 #![allow(clippy::print_stdout, reason = "a program")]
 
+#[path = "on_kafka/mod.rs"]
+mod on_kafka;
+
 use highwater::serdes::{BigEndian, Json, Utf8, WindowedSerde};
 use highwater::time::{TimeWindows, Timestamp, minutes, seconds};
 use highwater::{
-    AtEnd, Consumed, DefaultSerde, EmbeddedLog, KafkaStreams, Materialized, Produced, Result, StreamsBuilder,
-    StreamsConfig, Suppressed, Topology, Windowed,
+    AtEnd, BoxError, Consumed, DefaultSerde, EmbeddedLog, KafkaStreams, Materialized, Produced, Result,
+    StreamsBuilder, StreamsConfig, Suppressed, Topology, Windowed,
 };
 use serde::{Deserialize, Serialize};
 
@@ -45,29 +48,61 @@ fn counts() -> Consumed<Windowed<String>, u64> {
     Consumed::with(WindowedSerde::of(Utf8).size(minutes(1)), BigEndian)
 }
 
+/// As the counts.
+fn late() -> Consumed<Windowed<String>, Click> {
+    Consumed::with(WindowedSerde::of(Utf8).size(minutes(1)), Json)
+}
+
+/// The fifth comes when its minute has been closed.
+fn clicks() -> impl Iterator<Item = (String, Click, Timestamp)> {
+    [(10, false), (20, true), (30, false), (70, false), (59, false)].into_iter().map(|(second, bot)| {
+        let at = Timestamp(second * 1_000);
+        ("ann".to_owned(), Click { page: "/".to_owned(), bot, at }, at)
+    })
+}
+
+fn show(counts: Vec<(Windowed<String>, u64)>, late: Vec<(Windowed<String>, Click)>) {
+    for (minute, count) in counts {
+        println!("{} in {}: {count}", minute.key, minute.window);
+    }
+    for (minute, click) in late {
+        println!("{} in {}: {} came too late", minute.key, minute.window, click.page);
+    }
+}
+
+const TOPICS: [&str; 4] = ["clicks", "clicks-late", "clicks-live", "clicks-per-minute"];
+
+fn main() -> Result<(), BoxError> {
+    match on_kafka::Demo::asked("clicks-per-minute", &TOPICS)? {
+        None => Ok(embedded()?),
+        Some(demo) => on_kafka(&demo),
+    }
+}
+
+/// On a log inside the process.
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<()> {
+async fn embedded() -> Result<()> {
     let log = EmbeddedLog::new();
-    for topic in ["clicks", "clicks-late", "clicks-live", "clicks-per-minute"] {
+    for topic in TOPICS {
         log.create_topic(topic, 1)?;
     }
-    // The fifth click comes when its minute has been closed.
-    for (second, bot) in [(10, false), (20, true), (30, false), (70, false), (59, false)] {
-        let click = Click { page: "/".to_owned(), bot, at: Timestamp(second * 1_000) };
-        let at = click.at;
-        log.append("clicks", &Produced::default(), &"ann".to_owned(), &click, at)?;
+    for (user, click, at) in clicks() {
+        log.append("clicks", &Produced::default(), &user, &click, at)?;
     }
     log.end_of_input(AtEnd::Close);
 
     let config = StreamsConfig::new("clicks-per-minute", "").exactly_once();
     KafkaStreams::embedded(topology()?, &log, config)?.run(tokio::signal::ctrl_c()).await?;
-    for (minute, count) in log.read("clicks-per-minute", &counts())? {
-        println!("{} in {}: {count}", minute.key, minute.window);
-    }
-    let late = Consumed::<_, Click>::with(WindowedSerde::of(Utf8).size(minutes(1)), Json);
-    for (minute, click) in log.read("clicks-late", &late)? {
-        println!("{} in {}: {} came too late", minute.key, minute.window, click.page);
-    }
+    show(log.read("clicks-per-minute", &counts())?, log.read("clicks-late", &late())?);
+    Ok(())
+}
+
+/// With `--bootstrap-server`: until both minutes are closed, the second by the clock, as nobody clicks any more.
+fn on_kafka(demo: &on_kafka::Demo) -> Result<(), BoxError> {
+    demo.feed("clicks", &Produced::default(), clicks())?;
+    let finals = || demo.read("clicks-per-minute", &counts());
+    demo.run(topology()?, || Ok(finals()?.len() == 2))?;
+    show(finals()?, demo.read("clicks-late", &late())?);
     Ok(())
 }
 
@@ -112,7 +147,7 @@ mod tests {
 
     #[test]
     fn the_program_runs() {
-        main().unwrap();
+        embedded().unwrap();
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! Lets each order through once and forgets it after an hour: a processor with a store and a punctuator.
 #![allow(clippy::print_stdout, reason = "a program")]
 
+#[path = "on_kafka/mod.rs"]
+mod on_kafka;
+
 use highwater::serdes::Json;
 use highwater::time::{Timestamp, hours, minutes};
 use highwater::{
@@ -68,23 +71,47 @@ fn topology() -> Result<Topology> {
     builder.build()
 }
 
+fn orders() -> impl Iterator<Item = (String, Order, Timestamp)> {
+    let orders = [(1, 1), (2, 2), (3, 1), (90, 3), (91, 1)].into_iter();
+    orders.map(|(minute, id)| ("ann".to_owned(), Order { id, total: 10 }, Timestamp(minute * 60_000)))
+}
+
+fn show(orders: Vec<(String, Order)>) {
+    for (customer, order) in orders {
+        println!("{customer}: order {} for {}", order.id, order.total);
+    }
+}
+
+fn main() -> Result<(), BoxError> {
+    match on_kafka::Demo::asked("orders-once", &["orders", "orders-once"])? {
+        None => Ok(embedded()?),
+        Some(demo) => on_kafka(&demo),
+    }
+}
+
+/// On a log inside the process.
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<()> {
+async fn embedded() -> Result<()> {
     let log = EmbeddedLog::new();
     log.create_topic("orders", 2)?;
     log.create_topic("orders-once", 2)?;
-    for (minute, id) in [(0, 1), (1, 2), (2, 1), (89, 3), (90, 1)] {
-        let order = Order { id, total: 10 };
-        let at = Timestamp(minute * 60_000);
-        log.append("orders", &Produced::default(), &"ann".to_owned(), &order, at)?;
+    for (customer, order, at) in orders() {
+        log.append("orders", &Produced::default(), &customer, &order, at)?;
     }
     log.end_of_input(AtEnd::Close);
 
     let config = StreamsConfig::new("orders-once", "").exactly_once();
     KafkaStreams::embedded(topology()?, &log, config)?.run(tokio::signal::ctrl_c()).await?;
-    for (customer, order) in log.read("orders-once", &Consumed::<String, Order>::default())? {
-        println!("{customer}: order {} for {}", order.id, order.total);
-    }
+    show(log.read("orders-once", &Consumed::default())?);
+    Ok(())
+}
+
+/// With `--bootstrap-server`: until four of the five orders have passed.
+fn on_kafka(demo: &on_kafka::Demo) -> Result<(), BoxError> {
+    demo.feed("orders", &Produced::default(), orders())?;
+    let passed = || demo.read("orders-once", &Consumed::default());
+    demo.run(topology()?, || Ok(passed()?.len() == 4))?;
+    show(passed()?);
     Ok(())
 }
 
@@ -131,7 +158,7 @@ mod tests {
 
     #[test]
     fn the_program_runs() {
-        main().unwrap();
+        embedded().unwrap();
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! Mean reading per sensor and day, where a day is the sensor's own: its time zone comes with its key.
 #![allow(clippy::print_stdout, reason = "a program")]
 
+#[path = "on_kafka/mod.rs"]
+mod on_kafka;
+
 use highwater::serdes::{BigEndian, Json, WindowedSerde};
-use highwater::time::{CalendarWindows, TimeZone, Timestamp, minutes};
+use highwater::time::{CalendarWindows, TimeZone, Timestamp, minutes, seconds};
 use highwater::{
-    AtEnd, Consumed, DefaultSerde, EmbeddedLog, KafkaStreams, Materialized, Produced, Result, StreamsBuilder,
-    StreamsConfig, Suppressed, Topology, Windowed,
+    AtEnd, BoxError, Consumed, DefaultSerde, EmbeddedLog, KafkaStreams, Materialized, Produced, Result,
+    StreamsBuilder, StreamsConfig, Suppressed, Topology, Windowed,
 };
 use serde::{Deserialize, Serialize};
 
@@ -30,7 +33,7 @@ impl DefaultSerde for Day {
 fn topology() -> Result<Topology> {
     let builder = StreamsBuilder::new();
     builder
-        .stream("readings", Consumed::<Sensor, f64>::default().idle_timeout(minutes(5)))
+        .stream("readings", Consumed::<Sensor, f64>::default().idle_timeout(seconds(30)))
         .group_by_key()
         .windowed_by(CalendarWindows::days(|sensor: &Sensor| sensor.zone).grace(minutes(10)))
         .aggregate(
@@ -56,24 +59,48 @@ fn means() -> Consumed<Windowed<Sensor>, f64> {
 /// 2024-03-31 12:00 UTC, the day on which clocks go forward in Europe.
 const NOON: Timestamp = Timestamp(1_711_886_400_000);
 
+fn readings() -> Result<Vec<(Sensor, f64, Timestamp)>> {
+    let (madrid, tokyo) = ("Europe/Madrid".parse()?, "Asia/Tokyo".parse()?);
+    let reading = |(id, zone, reading)| (Sensor { id, zone }, reading, NOON);
+    Ok([(1, madrid, 12.0), (2, tokyo, 20.0), (1, madrid, 18.0)].map(reading).into())
+}
+
+fn show(means: Vec<(Windowed<Sensor>, f64)>) {
+    for (day, mean) in means {
+        println!("sensor {} in {}, {}: {mean} on average", day.key.id, day.key.zone, day.window);
+    }
+}
+
+fn main() -> Result<(), BoxError> {
+    match on_kafka::Demo::asked("sensors-per-local-day", &["readings", "mean-per-day"])? {
+        None => Ok(embedded()?),
+        Some(demo) => on_kafka(&demo),
+    }
+}
+
+/// On a log inside the process.
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<()> {
+async fn embedded() -> Result<()> {
     let log = EmbeddedLog::new();
     log.create_topic("readings", 1)?;
     log.create_topic("mean-per-day", 1)?;
-    for (id, zone, reading) in
-        [(1, "Europe/Madrid", 12.0), (2, "Asia/Tokyo", 20.0), (1, "Europe/Madrid", 18.0)]
-    {
-        let sensor = Sensor { id, zone: zone.parse()? };
-        log.append("readings", &Produced::default(), &sensor, &reading, NOON)?;
+    for (sensor, reading, at) in readings()? {
+        log.append("readings", &Produced::default(), &sensor, &reading, at)?;
     }
     log.end_of_input(AtEnd::Close);
 
     let config = StreamsConfig::new("sensors-per-local-day", "").exactly_once();
     KafkaStreams::embedded(topology()?, &log, config)?.run(tokio::signal::ctrl_c()).await?;
-    for (day, mean) in log.read("mean-per-day", &means())? {
-        println!("sensor {} in {}, {}: {mean} on average", day.key.id, day.key.zone, day.window);
-    }
+    show(log.read("mean-per-day", &means())?);
+    Ok(())
+}
+
+/// With `--bootstrap-server`: until both days are closed, by the clock, as no reading comes any more.
+fn on_kafka(demo: &on_kafka::Demo) -> Result<(), BoxError> {
+    demo.feed("readings", &Produced::default(), readings()?)?;
+    let finals = || demo.read("mean-per-day", &means());
+    demo.run(topology()?, || Ok(finals()?.len() == 2))?;
+    show(finals()?);
     Ok(())
 }
 
@@ -89,7 +116,7 @@ mod tests {
 
     #[test]
     fn the_program_runs() {
-        main().unwrap();
+        embedded().unwrap();
     }
 
     /// On 2024-03-31 clocks went forward in Europe: Madrid's day has 23 hours and begins the evening before, in UTC.

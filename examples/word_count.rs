@@ -1,12 +1,16 @@
 //! Counts words. The keys of the lines do not matter; the counts live in a store that is spread by word.
 #![allow(clippy::print_stdout, reason = "a program")]
 
+#[path = "on_kafka/mod.rs"]
+mod on_kafka;
+
 use highwater::serdes::Utf8;
 use highwater::time::Timestamp;
 use highwater::{
-    AtEnd, Consumed, EmbeddedLog, Grouped, KafkaStreams, Materialized, NoKey, Produced, Result,
+    AtEnd, BoxError, Consumed, EmbeddedLog, Grouped, KafkaStreams, Materialized, NoKey, Produced, Result,
     StreamsBuilder, StreamsConfig, Topology,
 };
+use std::collections::BTreeMap;
 
 const LINES: [&str; 3] = ["All the world is a stage", "and all the men and women", "merely players"];
 
@@ -22,21 +26,47 @@ fn topology() -> Result<Topology> {
     builder.build()
 }
 
+fn lines() -> impl Iterator<Item = (NoKey, String, Timestamp)> {
+    (1..).zip(LINES).map(|(at, line)| (NoKey, line.to_owned(), Timestamp(at)))
+}
+
+fn show(counts: Vec<(String, u64)>) {
+    counts.iter().for_each(|(word, count)| println!("{word} {count}"));
+}
+
+fn main() -> Result<(), BoxError> {
+    match on_kafka::Demo::asked("word-count", &["lines", "counts"])? {
+        None => Ok(embedded()?),
+        Some(demo) => on_kafka(&demo),
+    }
+}
+
+/// On a log inside the process.
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<()> {
+async fn embedded() -> Result<()> {
     let log = EmbeddedLog::new();
     log.create_topic("lines", 2)?;
     log.create_topic("counts", 2)?;
-    for (at, line) in (0..).zip(LINES) {
-        log.append("lines", &Produced::values(Utf8), &NoKey, &line.to_owned(), Timestamp(at))?;
+    for (key, line, at) in lines() {
+        log.append("lines", &Produced::values(Utf8), &key, &line, at)?;
     }
     log.end_of_input(AtEnd::Close);
 
     let config = StreamsConfig::new("word-count", "").exactly_once();
     KafkaStreams::embedded(topology()?, &log, config)?.run(tokio::signal::ctrl_c()).await?;
-    for (word, count) in log.read("counts", &Consumed::<String, u64>::default())? {
-        println!("{word} {count}");
-    }
+    show(log.read("counts", &Consumed::default())?);
+    Ok(())
+}
+
+/// With `--bootstrap-server`: until all words are counted.
+fn on_kafka(demo: &on_kafka::Demo) -> Result<(), BoxError> {
+    demo.feed("lines", &Produced::values(Utf8), lines())?;
+    let counts = || demo.read("counts", &Consumed::<String, u64>::default());
+    let words = lines().map(|(_, line, _)| line.split_whitespace().count() as u64).sum::<u64>();
+    demo.run(topology()?, || {
+        Ok(counts()?.into_iter().collect::<BTreeMap<_, _>>().values().sum::<u64>() == words)
+    })?;
+    show(counts()?);
     Ok(())
 }
 
@@ -44,11 +74,10 @@ async fn main() -> Result<()> {
 mod tests {
     use super::*;
     use highwater::testing::TopologyTestDriver;
-    use std::collections::BTreeMap;
 
     #[test]
     fn the_program_runs() {
-        main().unwrap();
+        embedded().unwrap();
     }
 
     /// The latest count of each word, over several partitions and a crash.

@@ -16,6 +16,8 @@ pages! {
     Windows: "../guide/src/windows.md",
     Stores: "../guide/src/stores.md",
     Bars: "../guide/src/bars.md",
+    Guarantees: "../guide/src/guarantees.md",
+    Operations: "../guide/src/operations.md",
     Errors: "../guide/src/errors.md",
     Configuration: "../guide/src/configuration.md",
     Testing: "../guide/src/testing.md",

@@ -65,7 +65,7 @@ pub use processor::{
 };
 pub use record::{Headers, Record, RecordMetadata, TaskId, TopicPartition};
 pub use runtime::{
-    AtEnd, EmbeddedLog, Explanation, Held, Holder, KafkaStreams, RunningStreams, Snapshot, State,
+    AtEnd, EmbeddedLog, Explanation, Held, Holder, KafkaStreams, Restoring, RunningStreams, Snapshot, State,
     StreamsConfig,
 };
 pub use serdes::{DefaultSerde, Key, NoKey, NullableKey};

@@ -33,7 +33,7 @@ pub struct Arguments {
     /// Only slots with ticks: no bars for quiet minutes
     #[arg(long)]
     pub no_heartbeats: bool,
-    /// Partitions of the embedded log (default 4)
+    /// Partitions of the embedded log, or of the topics that --create-topics makes (default 4)
     #[arg(long, value_name = "N")]
     pub partitions: Option<String>,
     /// How long a caught-up partition may be silent before the clock moves its watermark; `off`: for ever (default 30s)
@@ -42,34 +42,35 @@ pub struct Arguments {
     /// Replay in N times real time instead of at full speed
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub speed: Option<String>,
-    /// Any property of the configuration, such as num.stream.threads=2. Repeatable
+    /// Any property of the configuration, such as num.stream.threads=2; it is exactly_once_v2 unless told otherwise.
+    /// Repeatable
     #[arg(short = 'X', value_name = "KEY=VALUE")]
     pub property: Vec<String>,
-    /// The same topology on Kafka
+    /// Run on Apache Kafka: serve the topic `ticks` until Ctrl-C or SIGTERM. With --input, feed that file into `ticks` as
+    /// well. Standard output then has one word a line: `ready`, `processed`, `stopped`
     #[arg(long, value_name = "HOST:PORT", help_heading = "Kafka")]
     pub bootstrap_server: Option<String>,
-    /// Make the topics first
+    /// Make `ticks` and the topics of the bars first, where they are not there
     #[arg(long, help_heading = "Kafka")]
     pub create_topics: bool,
-    /// The name that all pods share
+    /// Processes with the same name share the work (default bars)
     #[arg(long, value_name = "ID", help_heading = "Kafka")]
     pub application_id: Option<String>,
-    /// Where the stores are kept
+    /// Where the state of this application is kept on this machine
     #[arg(long, value_name = "DIR", help_heading = "Kafka")]
     pub state_dir: Option<String>,
     /// Feed this file into `ticks` and exit
     #[arg(long, value_name = "FILE", help_heading = "Kafka")]
     pub feed: Option<String>,
-    /// Ticks per second of --feed
-    #[arg(long, value_name = "N", help_heading = "Kafka")]
+    /// Ticks per second that are fed; without it and --speed, as fast as it goes
+    #[arg(long, value_name = "N", allow_hyphen_values = true, help_heading = "Kafka")]
     pub rate: Option<String>,
 }
 
 impl Arguments {
-    /// Options that were given and need the Kafka client.
+    /// Options that were given and have no meaning without --bootstrap-server.
     pub fn of_kafka(&self) -> Vec<&'static str> {
         [
-            (self.bootstrap_server.is_some(), "--bootstrap-server"),
             (self.create_topics, "--create-topics"),
             (self.application_id.is_some(), "--application-id"),
             (self.state_dir.is_some(), "--state-dir"),

@@ -1,4 +1,4 @@
-//! The engine: everything that knows how the embedded log is started, fed, read and stopped is here.
+//! The engine on the embedded log: everything that knows how that is started, fed, read and stopped is here.
 
 use crate::options::Options;
 use crate::published::Published;
@@ -41,6 +41,12 @@ pub struct Counts {
     pub future: u64,
 }
 
+/// Results are written in transactions unless the command line says otherwise.
+pub fn with_properties(config: StreamsConfig, options: &Options) -> StreamsConfig {
+    let set = |config: StreamsConfig, (name, value): &(String, String)| config.set(name, value);
+    options.properties.iter().fold(config.exactly_once(), set)
+}
+
 impl Engine {
     pub fn start(topology: Topology, clock: Arc<dyn Clock>, options: &Options) -> Result<Self, BoxError> {
         let log = EmbeddedLog::with_clock(clock.clone());
@@ -49,9 +55,7 @@ impl Engine {
             log.create_topic(&timeframe.live_topic(), options.partitions)?;
             log.create_topic(&timeframe.final_topic(), options.partitions)?;
         }
-        let config = StreamsConfig::new("bars", "").exactly_once();
-        let set = |config: StreamsConfig, (name, value): &(String, String)| config.set(name, value);
-        let config = options.properties.iter().fold(config, set);
+        let config = with_properties(StreamsConfig::new("bars", ""), options);
         let running = KafkaStreams::embedded(topology, &log, config)?.start();
         let ticks = log.feed(TICKS, Produced::with(SymbolUtf8, TickJson))?;
         let finals = Consumed::with(WindowedSerde::of(SymbolUtf8).with_end(), Json);

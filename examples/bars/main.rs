@@ -13,19 +13,29 @@
 mod arguments;
 mod bar;
 mod clock;
+#[cfg(feature = "kafka")]
+mod cluster;
 mod decimal;
 mod engine;
+#[cfg(feature = "kafka")]
+mod feed;
 mod finals;
 mod input;
+mod kafka_options;
 mod lines;
 mod market;
 mod options;
 mod outlet;
 mod pattern;
+#[cfg(feature = "kafka")]
+#[path = "../on_kafka/progress.rs"]
+mod progress;
 mod published;
 mod report;
 mod run;
 mod runs;
+#[cfg(feature = "kafka")]
+mod serve;
 mod shutdown;
 mod simulate;
 mod summary;
@@ -43,7 +53,8 @@ use shutdown::Shutdown;
 use std::io::Write;
 use std::process::ExitCode;
 
-/// 0: done. 1: failed. 2: a mistake on the command line. 130: interrupted, the finals so far are written.
+/// 0: done, or stopped where it would have gone on for ever. 1: failed. 2: a mistake on the command line. 130: interrupted,
+/// the finals so far are written.
 fn main() -> ExitCode {
     let options = match Options::check(&Arguments::parse()) {
         Ok(options) => options,

@@ -1,6 +1,7 @@
 //! The command line, checked: every mistake at once, each with what would be right.
 
 use crate::arguments::Arguments;
+use crate::kafka_options::OnKafka;
 use crate::market::Market;
 use crate::pattern::Pattern;
 use crate::ticks::TickFile;
@@ -26,6 +27,8 @@ pub struct Options {
     pub speed: Option<f64>,
     /// For the configuration of the engine, in the order given.
     pub properties: Vec<(String, String)>,
+    /// None: on the embedded log.
+    pub kafka: Option<OnKafka>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,18 +48,12 @@ pub enum Output {
 
 /// Everything that is wrong with a command line.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Mistakes(Vec<String>);
+pub struct Mistakes(pub Vec<String>);
 
 impl Options {
     pub fn check(arguments: &Arguments) -> Result<Self, Mistakes> {
         let mut mistakes = Mistakes(Vec::new());
-        mistakes.0.extend(
-            arguments
-                .of_kafka()
-                .iter()
-                .map(|name| format!("{name} needs the Kafka client, which is not there yet")),
-        );
-        if arguments.input.is_none() {
+        if arguments.input.is_none() && arguments.feed.is_none() {
             let idle = [(&arguments.at_end, "--at-end"), (&arguments.on_bad_line, "--on-bad-line")];
             mistakes.0.extend(
                 idle.iter()
@@ -65,7 +62,7 @@ impl Options {
             );
         }
         let options = Self {
-            input: mistakes.take(arguments.input.as_deref().map(TickFile::named).transpose()).flatten(),
+            input: tick_file("--input", arguments.input.as_deref(), &mut mistakes),
             on_bad_line: mistakes.chosen(
                 "--on-bad-line",
                 arguments.on_bad_line.as_deref(),
@@ -89,13 +86,14 @@ impl Options {
                 .iter()
                 .filter_map(|given| mistakes.take(property(given)))
                 .collect(),
+            kafka: OnKafka::check(arguments, &mut mistakes),
         };
         if mistakes.0.is_empty() { Ok(options) } else { Err(mistakes) }
     }
 }
 
 impl Mistakes {
-    fn take<T>(&mut self, result: Result<T, String>) -> Option<T> {
+    pub fn take<T>(&mut self, result: Result<T, String>) -> Option<T> {
         result.map_err(|mistake| self.0.push(mistake)).ok()
     }
 
@@ -122,6 +120,11 @@ impl fmt::Display for Mistakes {
             }
         }
     }
+}
+
+pub fn tick_file(option: &str, given: Option<&str>, mistakes: &mut Mistakes) -> Option<TickFile> {
+    let named = given.map(TickFile::named).transpose();
+    mistakes.take(named.map_err(|mistake| format!("{option} {mistake}"))).flatten()
 }
 
 fn output(given: Option<&str>) -> Output {
@@ -326,12 +329,10 @@ mod tests {
             "open",
             "--calendar",
             "nowhere/cal.json",
-            "--bootstrap-server",
-            "localhost:9092",
             "--create-topics",
         ]);
         for part in [
-            "error: 15 mistakes",
+            "error: 14 mistakes",
             "ticks.xls",
             "--partitions 0",
             "--speed -1",
@@ -345,8 +346,7 @@ mod tests {
             "-X nothing",
             "--h1 open",
             "nowhere/cal.json",
-            "--bootstrap-server needs the Kafka client, which is not there yet",
-            "--create-topics needs",
+            "--create-topics needs --bootstrap-server",
         ] {
             assert!(text.contains(part), "{part:?} is missing in {text}");
         }

@@ -58,6 +58,11 @@ impl Outlet {
         }
     }
 
+    /// The file is at its end.
+    pub fn progress_ends(&self) {
+        self.progress.finish_and_clear();
+    }
+
     pub fn take(&mut self, closed: &[Closed]) -> Result<(), BoxError> {
         for Closed { timeframe, partition, bar, .. } in closed {
             self.bars[*timeframe] += 1;
@@ -84,7 +89,7 @@ impl Outlet {
 
     /// Merges the finals; the summary goes where it does not disturb the result.
     pub fn finish(mut self, summary: &Summary) -> Result<(), BoxError> {
-        self.progress.finish_and_clear();
+        self.progress_ends();
         if let Some(finals) = self.finals.take() {
             let merged = finals.finish(&mut BufWriter::new(io::stdout().lock()));
             match merged {

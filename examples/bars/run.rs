@@ -35,6 +35,10 @@ const LOOK: Duration = Duration::from_millis(20);
 const SEED: u64 = 7;
 
 pub fn run(options: &Options, shutdown: &Shutdown) -> Result<Ended, BoxError> {
+    #[cfg(feature = "kafka")]
+    if let Some(on) = &options.kafka {
+        return crate::serve::run(options, on, shutdown);
+    }
     let outlet = Outlet::open(options)?;
     match &options.input {
         Some(file) => replay(options, file, outlet, shutdown),

@@ -59,9 +59,7 @@ impl TickFile {
             Some("csv") => Format::Csv,
             Some("jsonl") => Format::JsonLines,
             _ => {
-                return Err(format!(
-                    "--input {name}: the name ends in none of .csv, .jsonl, .csv.gz, .jsonl.gz"
-                ));
+                return Err(format!("{name}: the name ends in none of .csv, .jsonl, .csv.gz, .jsonl.gz"));
             }
         };
         Ok(Self { path: PathBuf::from(name), format, gzipped })

@@ -57,13 +57,11 @@ impl DeadLetters {
         timestamp: Timestamp,
         headers: Headers,
     ) -> Outgoing {
-        let partition = match &key {
-            Some(key) => partition_for(key, self.partitions),
-            None => {
-                self.round.set((self.round.get() + 1) % self.partitions);
-                self.round.get()
-            }
-        };
+        let partition = key.as_deref().map(|key| partition_for(key, self.partitions));
+        let partition = partition.unwrap_or_else(|| {
+            self.round.set((self.round.get() + 1) % self.partitions);
+            self.round.get()
+        });
         let target = TopicPartition { topic: self.topic.clone(), partition };
         Outgoing { target, timestamp: timestamp.max(Timestamp(0)), key, value, headers }
     }

@@ -127,6 +127,8 @@ pub struct Counts {
     pub heartbeats: u64,
     /// Records that went to the dead letter topic; they are among the dropped ones.
     pub dead_letters: u64,
+    /// Records that sinks wrote, those of repartition topics included.
+    pub written: u64,
 }
 
 impl std::ops::AddAssign for Counts {
@@ -141,6 +143,7 @@ impl std::ops::AddAssign for Counts {
         self.held_back += other.held_back;
         self.heartbeats += other.heartbeats;
         self.dead_letters += other.dead_letters;
+        self.written += other.written;
     }
 }
 
@@ -182,17 +185,18 @@ impl<'a> Cx<'a> {
         let Self { timestamp, judge, now, .. } = *self;
         Cx { timestamp, headers: &NO_HEADERS, metadata: None, raw: None, judge, now, effects: self.effects }
     }
-    /// A call of a child. What fails there outside a record may be left out alone; inside one it concerns the record.
+    /// Whether a failing child may be left out alone: outside a record, if anybody is asked.
     #[inline]
-    fn call(&mut self, child: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
-        if self.metadata.is_some() || !self.effects.lenient {
-            return child(self);
-        }
-        self.call_outside(child)
+    fn is_tolerant(&self) -> bool {
+        self.metadata.is_none() && self.effects.lenient
     }
+    /// A call of a child, or of the user's, that may be left out alone.
     #[inline(never)]
-    fn call_outside(&mut self, child: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
-        guarded(|| child(self)).or_else(|error| self.effects.judge.clone().outside(self, error))
+    fn tolerate(&mut self, call: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        if !self.is_tolerant() {
+            return call(self);
+        }
+        guarded(|| call(self)).or_else(|error| self.effects.judge.clone().outside(self, error))
     }
     /// Something will be due at this watermark.
     #[inline]
@@ -234,10 +238,17 @@ impl<K, V> Outputs<K, V> {
     }
     #[inline]
     pub(crate) fn forward(&self, cx: &mut Cx<'_>, key: &K, value: &V) -> Result<()> {
+        if cx.is_tolerant() {
+            return self.forward_tolerantly(cx, key, value);
+        }
         for child in &self.0 {
-            cx.call(|cx| child.borrow_mut().process(cx, key, value))?;
+            child.borrow_mut().process(cx, key, value)?;
         }
         Ok(())
+    }
+    #[cold]
+    fn forward_tolerantly(&self, cx: &mut Cx<'_>, key: &K, value: &V) -> Result<()> {
+        self.0.iter().try_for_each(|child| cx.tolerate(|cx| child.borrow_mut().process(cx, key, value)))
     }
 }
 
@@ -249,16 +260,36 @@ impl<K, V> TableOutputs<K, V> {
         self.0.is_empty()
     }
     pub(crate) fn opened(&self, cx: &mut Cx<'_>, key: &K) -> Result<()> {
-        self.0.iter().try_for_each(|child| cx.call(|cx| child.borrow_mut().opened(cx, key)))
+        self.each(cx, |child, cx| child.opened(cx, key))
     }
     pub(crate) fn change(&self, cx: &mut Cx<'_>, key: &K, new: Option<&V>, old: Option<&V>) -> Result<()> {
         if new.is_none() && old.is_none() {
             return Ok(());
         }
-        self.0.iter().try_for_each(|child| cx.call(|cx| child.borrow_mut().change(cx, key, new, old)))
+        self.each(cx, |child, cx| child.change(cx, key, new, old))
     }
     pub(crate) fn close(&self, cx: &mut Cx<'_>, key: &K, value: &V) -> Result<()> {
-        self.0.iter().try_for_each(|child| cx.call(|cx| child.borrow_mut().close(cx, key, value)))
+        self.each(cx, |child, cx| child.close(cx, key, value))
+    }
+    #[inline]
+    fn each(
+        &self,
+        cx: &mut Cx<'_>,
+        call: impl Fn(&mut dyn TableSink<K, V>, &mut Cx<'_>) -> Result<()>,
+    ) -> Result<()> {
+        if cx.is_tolerant() {
+            return self.each_tolerantly(cx, &call);
+        }
+        self.0.iter().try_for_each(|child| call(&mut *child.borrow_mut(), cx))
+    }
+    #[cold]
+    #[inline(never)]
+    fn each_tolerantly(
+        &self,
+        cx: &mut Cx<'_>,
+        call: &dyn Fn(&mut dyn TableSink<K, V>, &mut Cx<'_>) -> Result<()>,
+    ) -> Result<()> {
+        self.0.iter().try_for_each(|child| cx.tolerate(|cx| call(&mut *child.borrow_mut(), cx)))
     }
     pub(crate) fn needs_old(&self) -> bool {
         self.0.iter().any(|child| child.borrow().needs_old())
@@ -313,11 +344,21 @@ pub(crate) trait Node {
         Ok(())
     }
     /// The end of the window that is open longest, and how many are open.
-    fn open_windows(&self) -> Option<(Timestamp, usize)> {
+    fn open_windows(&self) -> Option<LongestOpen> {
         None
     }
     /// The task ends in order, after its last commit.
     fn close(&mut self) {}
+}
+
+/// The window of a node that is open longest.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LongestOpen {
+    pub(crate) end: Timestamp,
+    /// At this watermark.
+    pub(crate) closes_at: Timestamp,
+    /// How many are open.
+    pub(crate) windows: usize,
 }
 
 pub(crate) type SharedNode = Rc<RefCell<dyn Node>>;

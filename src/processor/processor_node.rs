@@ -74,7 +74,7 @@ impl<P: Processor> ProcessorNode<P> {
     /// Calls what is due on a clock, once each.
     fn fire(&mut self, cx: &mut Cx<'_>, clock: PunctuationType, now: Timestamp) -> Result<()> {
         let mut due = self.punctuations.take_due(clock, now);
-        let outcome = due.iter_mut().try_for_each(|entry| cx.call(|cx| self.fire_one(cx, entry, now)));
+        let outcome = due.iter_mut().try_for_each(|entry| cx.tolerate(|cx| self.fire_one(cx, entry, now)));
         self.punctuations.put_back(due);
         outcome
     }

@@ -9,7 +9,7 @@ use super::open_windows::OpenWindows;
 use super::rolled::{Children, Rolled};
 use super::stateless::failed;
 use super::window_table::{Closing, WindowTable, key_bytes};
-use super::{Cx, Node, Outputs, Sink, TableOutputs};
+use super::{Cx, LongestOpen, Node, Outputs, Sink, TableOutputs};
 use crate::error::{BoxError, Result};
 use crate::serdes::Codec;
 use crate::state::Table;
@@ -326,7 +326,7 @@ impl<K: Clone + Eq + Hash + 'static, C, A> Node for RollUp<K, C, A> {
         Ok(())
     }
 
-    fn open_windows(&self) -> Option<(Timestamp, usize)> {
-        self.table.open.first_end().map(|end| (end, self.table.open.len()))
+    fn open_windows(&self) -> Option<LongestOpen> {
+        self.table.longest_open()
     }
 }

@@ -210,7 +210,11 @@ impl<K, V> SinkNode<K, V> {
             headers: cx.headers.clone(),
         });
         let exceeded = cx.effects.records.last().and_then(|record| self.limits.exceeded(record));
-        if exceeded.is_none() { Ok(()) } else { self.take_back(cx, exceeded) }
+        if exceeded.is_some() {
+            return self.take_back(cx, exceeded);
+        }
+        cx.effects.counts.written += 1;
+        Ok(())
     }
 
     #[cold]

@@ -4,7 +4,7 @@ use super::aggregate::Apply;
 use super::live_table::{LiveTable, View};
 use super::stateless::failed;
 use super::window_table::{Closing, WindowTable, late};
-use super::{Cx, Node, Outputs, Sink, TableOutputs};
+use super::{Cx, LongestOpen, Node, Outputs, Sink, TableOutputs};
 use crate::error::Result;
 use crate::serdes::Codec;
 use crate::state::Table;
@@ -135,7 +135,7 @@ impl<K: Clone + Eq + Hash + 'static, V, S, A> Node for WindowAggregate<K, V, S, 
     fn restored(&mut self, cx: &mut Cx<'_>, bound: Timestamp) -> Result<()> {
         self.table.restored(cx, bound, &mut |_, _| Ok(()))
     }
-    fn open_windows(&self) -> Option<(Timestamp, usize)> {
-        self.table.open.first_end().map(|end| (end, self.table.open.len()))
+    fn open_windows(&self) -> Option<LongestOpen> {
+        self.table.longest_open()
     }
 }

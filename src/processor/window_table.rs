@@ -5,7 +5,7 @@
 
 use super::live_table::LiveTable;
 use super::open_windows::OpenWindows;
-use super::{Cx, Outputs};
+use super::{Cx, LongestOpen, Outputs};
 use crate::error::Result;
 use crate::serdes::Codec;
 use crate::state::Place;
@@ -92,6 +92,11 @@ impl<K: Clone + Eq + Hash + 'static, S, A> WindowTable<K, S, A> {
     }
     fn closes_at(&self, end: Timestamp) -> Timestamp {
         self.first_at(end.plus(self.closing.grace))
+    }
+
+    pub(crate) fn longest_open(&self) -> Option<LongestOpen> {
+        let longest = |end| LongestOpen { end, closes_at: self.closes_at(end), windows: self.open.len() };
+        self.open.first_end().map(longest)
     }
 
     /// The entry of a window of a key.

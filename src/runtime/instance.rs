@@ -13,6 +13,7 @@ use super::housekeeping::Housekeeping;
 use super::point::CommitPoint;
 use super::preparation::Preparation;
 use super::process::{Activity, Process, Step, Surroundings, broker_error};
+use super::progress::Restoring;
 use super::worker::{Orders, Worker};
 use super::{Explanation, Moment, Settings};
 use crate::broker::{Admin, Consumer, Failure, GroupEvent};
@@ -179,6 +180,10 @@ impl Instance {
             Some((partition, u64::try_from(end - at).unwrap_or(0)))
         };
         self.positions().into_iter().filter_map(lag).collect()
+    }
+    /// The tasks whose changelogs are being read.
+    pub(crate) fn restoring(&self) -> BTreeMap<TaskId, Restoring> {
+        self.workers.iter().flat_map(Worker::restoring).collect()
     }
     /// Why the windows of each running task are still open.
     pub(crate) fn explain(&self) -> Vec<(TaskId, Explanation)> {

@@ -8,13 +8,16 @@ use super::home::Home;
 use super::instance::{Instance, State, Stepped};
 #[cfg(feature = "kafka")]
 use super::kafka_cluster::KafkaCluster;
-use super::{Explanation, Settings, StreamsConfig};
+use super::progress::{News, Progress, Restoring};
+use super::watchdog::{Steps, Watchdog};
+use super::{Explanation, Moment, Settings, StreamsConfig};
 use crate::error::{Error, ErrorKind, Result};
 use crate::processor::Counts;
 use crate::record::{TaskId, TopicPartition};
 use crate::state::StateDirectory;
 use crate::time::Clock;
 use crate::topology::Topology;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -80,6 +83,7 @@ pub struct RunningStreams {
 struct Shared {
     inner: Mutex<Told>,
     over: Condvar,
+    steps: Steps,
 }
 
 struct Told {
@@ -115,6 +119,8 @@ pub struct Snapshot {
     pub lag: BTreeMap<TopicPartition, u64>,
     /// Why the windows of each task are still open.
     pub windows: BTreeMap<TaskId, Explanation>,
+    /// The tasks that read their changelogs before they run.
+    pub restoring: BTreeMap<TaskId, Restoring>,
 }
 
 impl KafkaStreams {
@@ -195,7 +201,9 @@ impl KafkaStreams {
         let shared = Arc::new(Shared::default());
         let (told, ended) = oneshot::channel();
         let home = self.home.clone();
-        let thread = Thread { shared: shared.clone(), listener: self.listener, home: self.home };
+        let progress = RefCell::new(Progress::of(&self.settings));
+        let thread = Thread { shared: shared.clone(), listener: self.listener, home: self.home, progress };
+        watch(shared.clone(), home.clock(), self.settings.kafka.watchdog_timeout);
         std::thread::spawn(move || {
             let outcome = catch_unwind(AssertUnwindSafe(|| thread.run(&self.topology, self.settings)));
             let outcome =
@@ -291,11 +299,26 @@ impl Shared {
     }
 }
 
+fn watch(shared: Arc<Shared>, clock: Arc<dyn Clock>, timeout: i64) {
+    let mut watchdog = Watchdog::new(timeout, &*clock);
+    std::thread::spawn(move || {
+        while !shared.wait(Some(watchdog.interval())) {
+            if let Some(silent) = watchdog.look(&shared.steps, &*clock) {
+                tracing::error!(
+                    "no step was finished for {silent} ms: the program's code hangs, or waits for something; its \
+                     tasks stand still, and after max.poll.interval.ms the group gives them to others"
+                );
+            }
+        }
+    });
+}
+
 /// The application's thread.
 struct Thread {
     shared: Arc<Shared>,
     listener: Option<Listener>,
     home: Arc<dyn Home>,
+    progress: RefCell<Progress>,
 }
 
 impl Thread {
@@ -317,6 +340,7 @@ impl Thread {
             }
             let stepped = instance.step();
             steps += 1;
+            self.shared.steps.count();
             let progressed = stepped.as_ref().is_ok_and(|stepped| stepped.progressed);
             if !progressed || steps % PUBLISH_STEPS == 0 || instance.state() != self.shared.lock().state {
                 self.publish(&instance);
@@ -349,9 +373,7 @@ impl Thread {
 
     fn publish(&self, instance: &Instance) {
         let state = instance.state();
-        let mut told = self.shared.lock();
-        let old = std::mem::replace(&mut told.state, state);
-        told.snapshot = Snapshot {
+        let snapshot = Snapshot {
             counts: instance.counts(),
             commits: instance.commits(),
             stores_set_aside: instance.stores_set_aside(),
@@ -359,7 +381,13 @@ impl Thread {
             positions: instance.positions(),
             lag: instance.lag(),
             windows: instance.explain().into_iter().collect(),
+            restoring: instance.restoring(),
         };
+        let moment = Moment::of(&*self.home.clock());
+        self.progress.borrow_mut().look(moment, state, &snapshot).iter().for_each(News::log);
+        let mut told = self.shared.lock();
+        let old = std::mem::replace(&mut told.state, state);
+        told.snapshot = snapshot;
         drop(told);
         if let (true, Some(listener)) = (old != state, &self.listener) {
             listener(state, old);
@@ -368,6 +396,8 @@ impl Thread {
 
     fn end(&self, outcome: Result<()>) {
         let state = if outcome.is_ok() { State::NotRunning } else { State::Error };
+        let moment = Moment::of(&*self.home.clock());
+        self.progress.borrow_mut().look(moment, state, &Snapshot::default()).iter().for_each(News::log);
         let mut told = self.shared.lock();
         let old = std::mem::replace(&mut told.state, state);
         told.outcome = Some(outcome);

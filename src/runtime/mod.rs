@@ -24,6 +24,7 @@ mod point;
 mod preparation;
 mod process;
 mod producer;
+mod progress;
 mod questions;
 mod running;
 mod settings;
@@ -34,6 +35,7 @@ mod task;
 #[cfg(test)]
 mod tests;
 mod topics;
+mod watchdog;
 mod worker;
 mod writers;
 
@@ -48,6 +50,7 @@ pub(crate) use moment::Moment;
 pub(crate) use offset_metadata::OffsetMetadata;
 pub use point::CommitPoint;
 pub(crate) use process::Surroundings;
+pub use progress::Restoring;
 pub(crate) use settings::Settings;
 pub use task::{Explanation, Held, Holder};
 pub(crate) use task::{

@@ -51,6 +51,10 @@ pub(crate) struct Settings {
     pub(crate) commit_suspect: i64,
     pub(crate) compaction_lag: i64,
     pub(crate) shutdown_timeout: i64,
+    /// Between two lines of progress.
+    pub(crate) progress_interval: Option<Duration>,
+    /// After the time at which a window should have closed.
+    pub(crate) overdue_warning: Option<Duration>,
     pub(crate) reset_lost_offsets: bool,
     pub(crate) accept_topology_change: bool,
     /// Where dead letters go.
@@ -70,13 +74,8 @@ pub(crate) struct KafkaSettings {
     /// `host:port`; empty on the embedded log.
     pub(crate) bootstrap_servers: Vec<String>,
     pub(crate) group_instance_id: Option<String>,
-    /// KIP-848: the broker assigns.
-    pub(crate) consumer_protocol: bool,
     /// `partition.assignment.strategy=cooperative-sticky`.
     pub(crate) cooperative: bool,
-    pub(crate) session_timeout: i64,
-    pub(crate) heartbeat_interval: i64,
-    pub(crate) max_poll_interval: i64,
     pub(crate) request_timeout: i64,
     pub(crate) api_timeout: i64,
     /// Of internal topics; -1: the broker's default.
@@ -113,6 +112,8 @@ impl Settings {
             commit_suspect: read.number("highwater.commit.suspect.ms")?,
             compaction_lag: read.number("highwater.changelog.compaction.lag.ms")?,
             shutdown_timeout: read.number("highwater.shutdown.timeout.ms")?,
+            progress_interval: read.duration_or_off("highwater.progress.interval.ms")?,
+            overdue_warning: read.duration_or_off("highwater.overdue.warning.ms")?,
             reset_lost_offsets: read.text("highwater.on.lost.offsets")? == "reset",
             accept_topology_change: read.text("highwater.on.topology.change")? == "accept",
             dead_letter_topic: config
@@ -160,12 +161,11 @@ impl Reader<'_> {
         let word = self.text(name)?;
         let letters = self.0.value("errors.dead.letter.queue.topic.name").is_some();
         Ok(match short_name(&word) {
-            "continue" => Response::Continue,
             "dlq" => Response::DeadLetter,
             "retry" => Response::Retry,
             // As those classes do: they write dead letters where a topic is named.
             "LogAndContinue" if letters => Response::DeadLetter,
-            "LogAndContinue" => Response::Continue,
+            "continue" | "LogAndContinue" => Response::Continue,
             _ => Response::Fail,
         })
     }
@@ -192,11 +192,7 @@ impl Reader<'_> {
         Ok(KafkaSettings {
             bootstrap_servers: servers.map(str::to_owned).collect(),
             group_instance_id: self.0.value("group.instance.id").map(|id| id.trim().to_owned()),
-            consumer_protocol: self.text("group.protocol")? == "consumer",
             cooperative: self.text("partition.assignment.strategy")? == "cooperative-sticky",
-            session_timeout: self.number("session.timeout.ms")?,
-            heartbeat_interval: self.number("heartbeat.interval.ms")?,
-            max_poll_interval: self.number("max.poll.interval.ms")?,
             request_timeout: self.number("request.timeout.ms")?,
             api_timeout: self.number("default.api.timeout.ms")?,
             replication_factor: self.number("replication.factor")?,

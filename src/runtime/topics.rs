@@ -70,6 +70,7 @@ impl TopicPlan {
         planner.find_sources();
         planner.count_repartitions();
         planner.check_copartitioning();
+        planner.check_assignor();
         planner.check_written();
         planner.check_dead_letters();
         planner.internal_topics();
@@ -309,6 +310,25 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// `cooperative-sticky` gives equal partitions of two topics to different members, and a task that needs both would
+    /// never start.
+    fn check_assignor(&mut self) {
+        if !self.settings.kafka.cooperative {
+            return;
+        }
+        for (sub, sources) in self.blueprint.subtopologies.iter().zip(&self.sources) {
+            let topics: Vec<&str> = sources.iter().flatten().map(|(topic, _)| &**topic).collect();
+            if topics.len() > 1 {
+                let text = format!("a task of sub-topology {} reads {} topics", sub.id, topics.len());
+                let error =
+                    topics_error(format!("{text}, which `cooperative-sticky` does not keep together"))
+                        .with("topics", topics.join(", "))
+                        .help("set partition.assignment.strategy=range");
+                self.mistakes.push(error);
+            }
+        }
+    }
+
     fn reads(&self, topic: &str) -> bool {
         self.sources.iter().flatten().flatten().any(|(read, _)| &**read == topic)
     }
@@ -442,7 +462,9 @@ fn record_limits(settings: &Settings, existing: &Existing) -> RecordLimits {
     let mut limits = RecordLimits::new(settings.max_request_size);
     for (name, topic) in existing.iter().filter(|_| !settings.compresses) {
         let bytes = topic.config.get("max.message.bytes").and_then(|text| text.parse().ok());
-        bytes.into_iter().for_each(|bytes| limits.limit(name.as_str().into(), bytes));
+        if let Some(bytes) = bytes {
+            limits.limit(name.as_str().into(), bytes);
+        }
     }
     limits
 }

@@ -14,6 +14,7 @@ use super::ending::Ending;
 use super::point::CommitPoint;
 use super::process::{Activity, Process, Step, broker_error, earlier};
 use super::producer::{OwnProducer, Sent};
+use super::progress::Restoring;
 use super::questions::Questions;
 use super::running::Running;
 use super::start::{Start, Started};
@@ -135,6 +136,10 @@ impl Worker {
     }
     pub(crate) fn running(&self) -> &[Running] {
         &self.running
+    }
+    /// The tasks whose changelogs are being read.
+    pub(crate) fn restoring(&self) -> impl Iterator<Item = (TaskId, Restoring)> {
+        self.starts.iter().filter_map(|start| Some((start.id, start.restoring()?)))
     }
     /// The tasks that are its own, running or not yet.
     pub(crate) fn owned(&self) -> impl Iterator<Item = TaskId> {

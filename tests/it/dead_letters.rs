@@ -26,7 +26,7 @@ fn topology() -> Topology {
 }
 
 fn is_bad(n: u64) -> bool {
-    n % 5 == 0 || n % 7 == 0 || n % 11 == 0
+    n.is_multiple_of(5) || n.is_multiple_of(7) || n.is_multiple_of(11)
 }
 
 struct World {
@@ -111,11 +111,11 @@ impl World {
             let good: Vec<u64> = numbers.iter().copied().filter(|n| !is_bad(*n)).collect();
             let sum = self.sums.get(key).copied().unwrap_or_default();
             assert_eq!(sum, good.iter().sum::<u64>(), "seed {seed}: the state of {key} is the fold");
-            let seen = self.seen.get(key).cloned().unwrap_or_default();
+            let results = self.seen.get(key).cloned().unwrap_or_default();
             if self.exactly_once {
-                assert_eq!(seen, good, "seed {seed}: no result of {key} by a record that failed later");
+                assert_eq!(results, good, "seed {seed}: no result of {key} by a record that failed later");
             } else {
-                assert!(good.iter().all(|n| seen.contains(n)), "seed {seed}: none of {key} is lost");
+                assert!(good.iter().all(|n| results.contains(n)), "seed {seed}: none of {key} is lost");
             }
         }
     }

@@ -296,7 +296,9 @@ fn the_dead_letter_topic_has_to_be_there_and_is_not_read() {
     };
     let text = ended("dead").to_string();
     assert!(text.contains("4 mistakes") && text.contains("topic `dead` does not exist"), "{text}");
-    ["numbers", "seen", "sums"].iter().for_each(|topic| log.create_topic(topic, 1).expect("a topic"));
+    for topic in ["numbers", "seen", "sums"] {
+        log.create_topic(topic, 1).expect("a topic");
+    }
     let text = ended("numbers").to_string();
     assert!(text.contains("the dead letter topic `numbers` is read by the topology"), "{text}");
 }
@@ -335,7 +337,9 @@ fn a_result_that_is_too_large_is_left_out_or_buries_its_record_or_stops() {
         "limit: max.request.size is 1000",
         "record: numbers-0@1",
     ];
-    parts.iter().for_each(|part| assert!(text.contains(part), "no `{part}` in {text}"));
+    for part in parts {
+        assert!(text.contains(part), "no `{part}` in {text}");
+    }
 }
 
 /// Nobody knew the topic's limit before the broker refused: then everything goes back, and the sink meets it again.

@@ -2,6 +2,7 @@
 
 use super::ffi::{Partitions, Question, Queue};
 use super::*;
+use crate::broker::GroupEvent;
 use crate::broker::contract::{Harness, contract_suite};
 use crate::record::TopicPartition;
 use crate::time::{SystemClock, Timestamp};
@@ -180,3 +181,89 @@ impl Harness for KafkaHarness {
 }
 
 contract_suite!(optional harness);
+
+/// What a member owns, followed through whatever the group tells.
+struct Follower {
+    member: Box<dyn Consumer>,
+    owned: Vec<TopicPartition>,
+    settled: bool,
+}
+
+impl Follower {
+    fn join(kafka: &KafkaClient, group: &str, topic: &str) -> Self {
+        let mut member = kafka.consumer(group, "member").expect("member");
+        member.subscribe(&[topic.to_owned()]);
+        Self { member, owned: Vec::new(), settled: false }
+    }
+
+    fn follow(&mut self) {
+        match self.member.poll_group() {
+            Some(GroupEvent::Assigned(owned)) => (self.owned, self.settled) = (owned, true),
+            Some(GroupEvent::Revoked) => {
+                (self.owned, self.settled) = (Vec::new(), false);
+                self.member.acknowledge_revocation();
+            }
+            Some(GroupEvent::Lost) => (self.owned, self.settled) = (Vec::new(), false),
+            None => {}
+        }
+    }
+}
+
+/// Two members share four partitions, each may commit and read what it owns, and one that leaves hands over.
+fn members_share_and_hand_over(protocol: &[(&str, &str)]) {
+    let Some(harness) = harness() else { return };
+    let (topic, group) = (harness.unique("topic"), harness.unique("group"));
+    harness.create_topic(&topic, 4, &[]);
+    let mut config = harness.config("member");
+    if protocol.contains(&("group.protocol", "consumer")) {
+        let of_broker = ["session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy"];
+        of_broker.into_iter().for_each(|name| drop(config.consumer.remove(name)));
+    }
+    config.consumer.extend(protocol.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+    let kafka = KafkaClient::new(config, Arc::new(|| {}), harness.clock.clone());
+    let mut first = Follower::join(&kafka, &group, &topic);
+    crate::broker::contract::until(&harness, "all for one", || {
+        first.follow();
+        (first.owned.len() == 4).then_some(())
+    });
+    let mut second = Follower::join(&kafka, &group, &topic);
+    crate::broker::contract::until(&harness, "a share each", || {
+        first.follow();
+        second.follow();
+        (first.settled && first.owned.len() == 2 && second.owned.len() == 2).then_some(())
+    });
+    for follower in [&mut first, &mut second] {
+        let own = follower.owned[0].clone();
+        let ticket = follower.member.start_commit(crate::broker::contract::offsets(&own, 3));
+        let committed = crate::broker::contract::until(&harness, "commit", || {
+            assert_eq!(follower.member.poll_group(), None);
+            follower.member.poll_commit(ticket)
+        });
+        committed.expect("commit");
+        let metadata = follower.member.group_metadata();
+        assert!(metadata.generation > 0 && !metadata.member.is_empty(), "{metadata:?}");
+        follower.member.seek(&own, 0);
+        assert!(follower.member.fetch(&own, 1).is_ok());
+    }
+    first.member.leave();
+    crate::broker::contract::until(&harness, "all for the other", || {
+        second.follow();
+        (second.owned.len() == 4).then_some(())
+    });
+}
+
+#[test]
+fn range_members_share_and_hand_over() {
+    members_share_and_hand_over(&[]);
+}
+
+#[test]
+fn cooperative_members_share_and_hand_over() {
+    members_share_and_hand_over(&[("partition.assignment.strategy", "cooperative-sticky")]);
+}
+
+/// KIP-848.
+#[test]
+fn members_of_the_consumer_protocol_share_and_hand_over() {
+    members_share_and_hand_over(&[("group.protocol", "consumer"), ("group.remote.assignor", "range")]);
+}

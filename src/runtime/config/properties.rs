@@ -31,6 +31,7 @@ pub(crate) struct Property {
     pub(crate) default: &'static str,
     pub(crate) doc: &'static str,
     /// Without effect on the embedded log.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the reference is made from it"))]
     pub(crate) kafka_only: bool,
 }
 
@@ -145,8 +146,13 @@ pub(crate) const PROPERTIES: &[Property] = &[
         "What becomes of a record that failed once more after its last retry."),
     property("highwater.on.topology.change", Kind::OneOf(&["fail", "accept"]), "fail",
         "Local state that was written by another topology: refuse with the difference, or go on with it."),
+    property("highwater.overdue.warning.ms", Kind::MillisOrOff, "60000",
+        "A window that is still open so long after its end and its grace is logged with what holds it and what will release \
+         it, at most once a minute and task, and not while its task catches up."),
     property("highwater.process.batch", Kind::Number(1, 1_000_000), "1000",
         "Records that a task handles in one piece before commits, the group and other tasks have their turn."),
+    property("highwater.progress.interval.ms", Kind::MillisOrOff, "30000",
+        "How often a line of progress is logged: rates, lag, and how far the watermark is behind the clock."),
     property("highwater.restore.batch", Kind::Number(1, 1_000_000), "10000",
         "Changelog records that are restored in one piece beside running tasks."),
     property("highwater.rocksdb.block.cache.bytes", Kind::Number(0, MAX), "67108864",
@@ -233,10 +239,9 @@ impl Property {
                 Some(n) if n >= 1 => None,
                 _ => Some("a whole number of milliseconds from 1 on, or `off`".to_owned()),
             },
-            Kind::OneOf(words) if words.contains(&value.trim()) => None,
-            Kind::OneOf(words) => one_of(words),
-            Kind::Handler(words) if words.contains(&value.trim()) || is_handler_class(value) => None,
-            Kind::Handler(words) => one_of(words),
+            Kind::OneOf(words) | Kind::Handler(words) if words.contains(&value.trim()) => None,
+            Kind::Handler(_) if is_handler_class(value) => None,
+            Kind::OneOf(words) | Kind::Handler(words) => one_of(words),
             // Not needed on the embedded log.
             Kind::Servers if value.trim().is_empty() => None,
             Kind::Servers => {

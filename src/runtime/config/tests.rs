@@ -88,7 +88,7 @@ struct Ear(std::sync::Mutex<String>);
 impl tracing::field::Visit for &Ear {
     fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn fmt::Debug) {
         let mut heard = self.0.lock().expect("not poisoned");
-        heard.push_str(&format!("{field}={value:?}\n"));
+        let _ = std::fmt::Write::write_fmt(&mut *heard, format_args!("{field}={value:?}\n"));
     }
 }
 struct Listens(std::sync::Arc<Ear>);

@@ -14,6 +14,7 @@ use super::ask::Ask;
 use super::changelog_reader::Keys;
 use super::checkpoint::Checkpoint;
 use super::process::{Activity, Step};
+use super::progress::Restoring;
 use super::running::{Made, Running};
 use super::topics::TaskTopics;
 use super::{OffsetMetadata, Saved, SavedInput, Verdicts};
@@ -90,6 +91,14 @@ impl Start {
             stable: BTreeMap::new(),
             positions: Positions::default(),
             trouble: Trouble::default(),
+        }
+    }
+
+    /// While changelogs are read.
+    pub(crate) fn restoring(&self) -> Option<Restoring> {
+        match &self.stage {
+            Stage::Restoring(restore) => Some(restore.progress()),
+            _ => None,
         }
     }
 

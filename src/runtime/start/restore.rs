@@ -7,6 +7,7 @@ use crate::record::{TaskId, TopicPartition};
 use crate::runtime::changelog_reader::{Keys, Range, event_time};
 use crate::runtime::checkpoint::Checkpoint;
 use crate::runtime::process::{Activity, Step};
+use crate::runtime::progress::Restoring;
 use crate::runtime::running::StoreLog;
 use crate::runtime::topics::{Changelog, TaskTopics};
 use crate::state::{Batch, Entry, SharedBackend, StoreChange};
@@ -41,6 +42,8 @@ pub(super) struct StoreRange {
     pub(super) store: usize,
     name: Arc<str>,
     range: Range,
+    /// Where reading began.
+    from: i64,
     /// The first offset that does not count: what follows belongs to no commit.
     pub(super) bound: i64,
     /// The log's end as it was asked for.
@@ -67,6 +70,7 @@ impl Restore {
             ranges: ranges(start, step, sub)?,
         };
         restore.use_own_store(start, step)?;
+        restore.ranges.iter_mut().for_each(|range| range.from = range.range.position);
         Ok(restore)
     }
 
@@ -151,6 +155,17 @@ impl Restore {
         Ok(activity)
     }
 
+    /// Offsets that were read, and all that have to be.
+    pub(super) fn progress(&self) -> Restoring {
+        let sum = |length: fn(&StoreRange) -> i64| -> u64 {
+            self.ranges.iter().map(|range| u64::try_from(length(range)).unwrap_or(0)).sum()
+        };
+        Restoring {
+            read: sum(|range| range.range.position.min(range.range.end) - range.from),
+            all: sum(|range| range.range.end - range.from),
+        }
+    }
+
     pub(super) fn ranges(&self) -> &[StoreRange] {
         &self.ranges
     }
@@ -220,6 +235,7 @@ fn ranges(start: &Start, step: &Step<'_>, sub: &SubTopology) -> Result<Vec<Store
             store,
             name: spec.name.clone(),
             range,
+            from: bounds.start,
             bound,
             end: bounds.end,
             next: bounds.end,

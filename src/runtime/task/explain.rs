@@ -16,6 +16,8 @@ pub struct Explanation {
     pub holder: Option<Holder>,
     /// The end of the window that is open longest, and the store it is in.
     pub longest_open: Option<(Timestamp, Option<Arc<str>>)>,
+    /// The watermark that closes it: its end and its grace.
+    pub closes_at: Option<Timestamp>,
     /// How many windows are open.
     pub open_windows: usize,
 }
@@ -114,14 +116,20 @@ impl Task {
             let why = input.held(self.group.processed(at), self.group.buffered(at), moment.now);
             Some(Holder { partition: plan.partition.clone(), watermark: input.watermark(), why })
         });
-        let mut explanation =
-            Explanation { watermark: self.watermark, holder, longest_open: None, open_windows: 0 };
+        let mut explanation = Explanation {
+            watermark: self.watermark,
+            holder,
+            longest_open: None,
+            closes_at: None,
+            open_windows: 0,
+        };
         for node in &self.graph.nodes {
             let node = node.borrow();
-            let Some((end, count)) = node.open_windows() else { continue };
-            explanation.open_windows += count;
-            if explanation.longest_open.as_ref().is_none_or(|(longest, _)| end < *longest) {
-                explanation.longest_open = Some((end, node.closes().cloned()));
+            let Some(open) = node.open_windows() else { continue };
+            explanation.open_windows += open.windows;
+            if explanation.longest_open.as_ref().is_none_or(|(longest, _)| open.end < *longest) {
+                explanation.longest_open = Some((open.end, node.closes().cloned()));
+                explanation.closes_at = Some(open.closes_at);
             }
         }
         explanation

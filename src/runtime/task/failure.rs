@@ -1,7 +1,7 @@
 //! A record that fails: who decides, and how it becomes as if it had not been processed.
 
-use super::Task;
 use super::verdicts::{Verdict, Verdicts};
+use super::{Stops, Task};
 use crate::broker::{LogRecord, Outgoing};
 use crate::error::{Error, Result};
 use crate::processor::{Counts, Failed, Failing, Response};
@@ -38,8 +38,8 @@ impl Task {
 
     /// A record that could not be processed, or whose results could not be written.
     #[cold]
-    pub(super) fn failed(&mut self, attempt: Attempt<'_>, moment: Moment, error: Error) -> Result<()> {
-        let Attempt { head, record, retries, outputs, counts } = attempt;
+    pub(super) fn failed(&mut self, attempt: &Attempt<'_>, moment: Moment, error: Error) -> Result<()> {
+        let Attempt { head, record, retries, outputs, counts } = *attempt;
         let (input, offset) = (head.input, record.offset);
         let error = match self.group.metadata(input) {
             Some(metadata) => located(error, metadata, &self.id),
@@ -58,7 +58,7 @@ impl Task {
         };
         if self.effects.touched {
             self.verdicts.put(input, offset, verdict);
-            (self.given_up, self.held) = (true, true);
+            self.stops = Stops::ForGood;
             return Ok(());
         }
         self.effects.records.truncate(outputs);
@@ -72,7 +72,7 @@ impl Task {
         match verdict {
             Verdict::Retry { until, .. } => {
                 self.verdicts.put(head.input, offset, verdict);
-                (self.waits_until, self.held) = (Some(until), true);
+                self.waits_until = Some(until);
                 self.group.put_back(head.input, record.clone());
                 return Ok(());
             }

@@ -103,13 +103,19 @@ pub(crate) struct Task {
     /// Time runs on by itself.
     closing: bool,
     verdicts: Verdicts,
-    /// One of the three below may hold: then nothing is taken.
-    held: bool,
-    /// The next record is tried again then (machine's clock).
+    /// The next record is tried again then (machine's clock); nothing is taken before.
     waits_until: Option<i64>,
+    stops: Stops,
+}
+
+/// Whether more records are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stops {
+    No,
     /// A record was handled that failed before: it should be committed before anything else fails.
-    commit_soon: bool,
-    given_up: bool,
+    ToCommit,
+    /// What a record changed cannot be taken back here.
+    ForGood,
 }
 
 impl Task {

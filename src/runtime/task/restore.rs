@@ -2,7 +2,7 @@
 
 use super::advance::Handed;
 use super::input::InputWatermark;
-use super::{InputCheckpoint, InputPlan, Saved, SavedInput, Task, TaskPlan, TaskSettings, Verdicts};
+use super::{InputCheckpoint, InputPlan, Saved, SavedInput, Stops, Task, TaskPlan, TaskSettings, Verdicts};
 use crate::error::{Error, Result};
 use crate::processor::{Cx, DeadLetters, Effects, Judge, TaskGraph, guarded};
 use crate::runtime::offset_metadata::OffsetMetadata;
@@ -53,10 +53,8 @@ impl Task {
             marked: None,
             closing: false,
             verdicts: Verdicts::default(),
-            held: false,
             waits_until: None,
-            commit_soon: false,
-            given_up: false,
+            stops: Stops::No,
         };
         task.move_watermark();
         task.restore_nodes(moment.now)?;

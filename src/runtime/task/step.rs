@@ -4,7 +4,7 @@
 use super::failure::{Attempt, located};
 use super::input::InputWatermark;
 use super::verdicts::Verdict;
-use super::{FutureSkewPolicy, Ran, Task};
+use super::{FutureSkewPolicy, Ran, Stops, Task};
 use crate::broker::LogRecord;
 use crate::error::{Error, ErrorKind, Result};
 use crate::processor::{Cx, Decoded, Failed, guarded};
@@ -13,17 +13,29 @@ use crate::runtime::partition_group::Head;
 use crate::runtime::writers::Marker;
 use crate::time::Timestamp;
 
+/// How a record is met again.
+#[derive(Default)]
+struct Again {
+    /// It has moved time, or is not to yet.
+    moved: bool,
+    retries: u32,
+    /// Boxed: hardly any record has one.
+    verdict: Option<Box<Verdict>>,
+}
+
 impl Task {
     /// Works off what is due, then at most `max_records` records; stops early where `advance_batch` is used up. After
     /// an error the task is of no more use.
     pub(crate) fn run(&mut self, moment: Moment, max_records: usize) -> Result<Ran> {
         let mut ran = Ran::default();
-        self.commit_soon = false;
+        if self.stops == Stops::ToCommit {
+            self.stops = Stops::No;
+        }
         let before = self.watermark;
         self.evaluate_idle();
         ran.progressed |= self.watermark > before;
         self.work(moment, max_records, &mut ran)?;
-        if self.given_up {
+        if self.stops == Stops::ForGood {
             ran.given_up = true;
             return Ok(ran);
         }
@@ -34,7 +46,8 @@ impl Task {
             }
         }
         ran.output_pending = !self.effects.records.is_empty();
-        ran.commit_due = self.commit_soon || self.dirty_bytes() > self.settings.uncommitted_max_bytes;
+        ran.commit_due =
+            self.stops == Stops::ToCommit || self.dirty_bytes() > self.settings.uncommitted_max_bytes;
         Ok(ran)
     }
 
@@ -55,7 +68,7 @@ impl Task {
             if self.is_due() {
                 continue;
             }
-            if ran.records >= max_records || budget == 0 || self.held && self.is_held(moment) {
+            if ran.records >= max_records || budget == 0 || self.is_held(moment) {
                 return Ok(());
             }
             let next = if self.group.ready(moment.machine) { self.group.take() } else { None };
@@ -110,59 +123,48 @@ impl Task {
     }
 
     /// Nothing more is taken in this run.
-    #[cold]
+    #[inline]
     fn is_held(&mut self, moment: Moment) -> bool {
-        self.waits_until = self.waits_until.filter(|until| moment.machine < *until);
-        self.held = self.waits_until.is_some() || self.commit_soon || self.given_up;
-        self.held
+        if self.waits_until.is_some_and(|until| moment.machine >= until) {
+            self.waits_until = None;
+        }
+        self.stops != Stops::No || self.waits_until.is_some()
     }
 
     fn process(&mut self, head: Head, record: &LogRecord, moment: Moment) -> Result<()> {
-        if !self.verdicts.is_empty()
-            && let Some(verdict) = self.verdicts.of(head.input, record.offset).cloned()
-        {
-            return self.process_again(verdict, head, record, moment);
-        }
-        self.effects.counts.processed += 1;
-        if self.move_time(head, record, moment)? {
-            return self.attempt(head, record, moment, 0);
-        }
-        self.effects.counts.dropped += 1;
-        self.group.handle(head.input, record.offset);
-        Ok(())
-    }
-
-    /// A record that failed before.
-    #[cold]
-    fn process_again(
-        &mut self,
-        verdict: Verdict,
-        head: Head,
-        record: &LogRecord,
-        moment: Moment,
-    ) -> Result<()> {
-        let (retry, until, moved) = match verdict {
-            Verdict::Retry { retry, until, moved } => (retry, until, moved),
-            _ => (0, i64::MIN, false),
-        };
-        if moment.machine < until {
-            // What came before it need not be done again if it fails again.
-            self.commit_next();
-            return self.carry_out(verdict, head, record);
-        }
-        if !moved {
+        let again =
+            if self.verdicts.is_empty() { Again::default() } else { self.again(head, record, moment) };
+        if !again.moved {
             self.effects.counts.processed += 1;
-            self.move_time(head, record, moment)?;
+            if !self.move_time(head, record, moment)? {
+                self.effects.counts.dropped += 1;
+                self.group.handle(head.input, record.offset);
+                return Ok(());
+            }
         }
-        if matches!(verdict, Verdict::Retry { .. }) {
-            return self.attempt(head, record, moment, retry);
+        match again.verdict {
+            None => self.attempt(head, record, moment, again.retries),
+            Some(verdict) => self.carry_out(*verdict, head, record),
         }
-        self.commit_next();
-        self.carry_out(verdict, head, record)
     }
 
-    fn commit_next(&mut self) {
-        (self.commit_soon, self.held) = (true, true);
+    /// What is known of a record that failed before.
+    #[cold]
+    fn again(&mut self, head: Head, record: &LogRecord, moment: Moment) -> Again {
+        let Some(verdict) = self.verdicts.of(head.input, record.offset).cloned() else {
+            return Again::default();
+        };
+        match verdict {
+            Verdict::Retry { retry, until, moved } if moment.machine >= until => {
+                Again { moved, retries: retry, verdict: None }
+            }
+            // What came before it need not be done again, whatever comes after.
+            verdict => {
+                self.stops = Stops::ToCommit;
+                let moved = matches!(verdict, Verdict::Retry { .. });
+                Again { moved, retries: 0, verdict: Some(Box::new(verdict)) }
+            }
+        }
     }
 
     #[inline]
@@ -175,7 +177,7 @@ impl Task {
                 self.group.handle(head.input, record.offset);
                 Ok(())
             }
-            Err(error) => self.failed(Attempt { head, record, retries, outputs, counts }, moment, error),
+            Err(error) => self.failed(&Attempt { head, record, retries, outputs, counts }, moment, error),
         }
     }
 

@@ -47,6 +47,27 @@ fn topics_read_together_need_equal_counts() {
 }
 
 #[test]
+fn an_assignor_that_parts_what_is_read_together_is_refused() {
+    for (strategy, refused) in [("range", false), ("cooperative-sticky", true)] {
+        let builder = StreamsBuilder::new();
+        let left = builder.stream("left", Consumed::<String, String>::with(Utf8, Utf8));
+        let right = builder.stream("right", Consumed::<String, String>::with(Utf8, Utf8));
+        left.merge(&right).to("out", Produced::with(Utf8, Utf8));
+        let config = Guarantee::ExactlyOnce.config().set("partition.assignment.strategy", strategy);
+        let mut world = World::new(builder.build().expect("builds"), config, 1);
+        ["left", "right", "out"].into_iter().for_each(|topic| world.topic(topic, 2));
+        if refused {
+            let text = error(&mut world);
+            assert!(text.contains("a task of sub-topology 0 reads 2 topics"), "{text}");
+            assert!(text.contains("topics: left, right"), "{text}");
+        } else {
+            world.start(0);
+            world.settle();
+        }
+    }
+}
+
+#[test]
 fn internal_topics_are_made_and_checked() {
     let mut world = World::new(repartitioned(), Guarantee::AtLeastOnce.config(), 1);
     world.topic("in", 3);

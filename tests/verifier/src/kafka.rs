@@ -131,7 +131,7 @@ impl Reader {
     /// Per partition of a topic: up to where a committed reader comes, and the end of the log.
     pub fn ends(&self, topic: &str, partitions: &[i32]) -> Result<Vec<(i64, i64)>> {
         let end = |consumer: &BaseConsumer, partition| {
-            consumer.fetch_watermarks(topic, partition, PATIENCE).map(|(_, end)| end)
+            patiently(|| consumer.fetch_watermarks(topic, partition, PATIENCE)).map(|(_, end)| end)
         };
         let both = |partition: &i32| {
             // In this order: what is committed in between is not taken for open.
@@ -153,18 +153,41 @@ pub fn assign(consumer: &BaseConsumer, topic: &str) -> Result<usize> {
 }
 
 fn partitions(consumer: &BaseConsumer, topic: &str) -> Result<Vec<i32>> {
-    let metadata = consumer.fetch_metadata(Some(topic), PATIENCE)?;
+    let metadata = patiently(|| consumer.fetch_metadata(Some(topic), PATIENCE))?;
     let known = metadata.topics().iter().find(|known| known.name() == topic && known.error().is_none());
     let partitions: Vec<i32> =
         known.into_iter().flat_map(MetadataTopic::partitions).map(MetadataPartition::id).collect();
     if partitions.is_empty() { Err(format!("there is no topic {topic}").into()) } else { Ok(partitions) }
 }
 
-/// The client goes on by itself.
+/// Asks again while a broker is away, or does not know yet that it leads a new partition.
+fn patiently<T>(ask: impl Fn() -> Result<T, KafkaError>) -> Result<T> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match ask() {
+            Err(error) if passes(&error) && Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            other => return Ok(other?),
+        }
+    }
+}
+
+/// The client goes on by itself, or a later question is answered.
 pub fn passes(error: &KafkaError) -> bool {
     use RDKafkaErrorCode::{
-        AllBrokersDown, BrokerTransportFailure, NotLeaderForPartition, OperationTimedOut,
+        AllBrokersDown, BrokerTransportFailure, LeaderNotAvailable, NotLeaderForPartition, OperationTimedOut,
+        UnknownPartition, UnknownTopicOrPartition,
     };
     let code = error.rdkafka_error_code();
-    matches!(code, Some(AllBrokersDown | BrokerTransportFailure | NotLeaderForPartition | OperationTimedOut))
+    let known = [
+        AllBrokersDown,
+        BrokerTransportFailure,
+        LeaderNotAvailable,
+        NotLeaderForPartition,
+        OperationTimedOut,
+        UnknownPartition,
+        UnknownTopicOrPartition,
+    ];
+    code.is_some_and(|code| known.contains(&code))
 }

@@ -18,9 +18,8 @@ pub struct Faults<'a> {
     options: &'a Options,
     chance: Chance,
     reader: Reader,
-    /// A topic that the pipeline writes to in nearly every transaction.
-    written: String,
-    partitions: Vec<i32>,
+    /// Topics that the pipeline writes to in nearly every transaction, with their partitions.
+    written: Vec<(String, Vec<i32>)>,
     pub done: BTreeMap<Fault, u64>,
     /// Kills that left a transaction open.
     pub in_transaction: u64,
@@ -28,19 +27,19 @@ pub struct Faults<'a> {
     pub times: Vec<(Instant, Fault)>,
 }
 
-/// The last stable offset of each partition where it is before the end.
-type Open = BTreeMap<i32, i64>;
+/// The last stable offset of each partition of a topic where it is before the end.
+type Open = BTreeMap<(String, i32), i64>;
 
 impl<'a> Faults<'a> {
-    pub fn new(options: &'a Options, seed: u64, cluster: &Cluster, written: String) -> Result<Self> {
+    pub fn new(options: &'a Options, seed: u64, cluster: &Cluster, written: &[String]) -> Result<Self> {
         let reader = Reader::of(cluster)?;
-        let partitions = reader.partitions(&written)?;
+        let partitions = |topic: &String| Ok((topic.clone(), reader.partitions(topic)?));
+        let written = written.iter().map(partitions).collect::<Result<_>>()?;
         Ok(Self {
             options,
             chance: Chance(seed ^ 0x5eed),
             reader,
             written,
-            partitions,
             done: BTreeMap::new(),
             in_transaction: 0,
             unclean_stops: Vec::new(),
@@ -95,9 +94,13 @@ impl<'a> Faults<'a> {
     }
 
     fn open(&self) -> Result<Open> {
-        let ends = self.reader.ends(&self.written, &self.partitions)?;
-        let all = self.partitions.iter().copied().zip(ends);
-        Ok(all.filter(|(_, (stable, end))| stable < end).map(|(p, (stable, _))| (p, stable)).collect())
+        let mut open = Open::new();
+        for (topic, partitions) in &self.written {
+            let ends = self.reader.ends(topic, partitions)?;
+            let before_end = partitions.iter().zip(ends).filter(|(_, (stable, end))| stable < end);
+            open.extend(before_end.map(|(partition, (stable, _))| ((topic.clone(), *partition), stable)));
+        }
+        Ok(open)
     }
 }
 

@@ -58,7 +58,8 @@ fn soak(options: &Options) -> Result<bool> {
     let good = summary.as_ref().is_ok_and(|summary| summary.is_good(options));
     if let Ok(summary) = &summary {
         print!("{summary}");
-        println!("{}", if good { "every final is there, right and once" } else { "FAILED" });
+        let once = if repeats(options) { "" } else { " and once" };
+        println!("{}", if good { format!("every final is there, right{once}") } else { "FAILED".to_owned() });
     }
     if good && options.directory.is_none() {
         std::fs::remove_dir_all(&directory)?;
@@ -84,7 +85,8 @@ fn run(options: &Options, seed: u64, directory: &Path) -> Result<Summary> {
     market.ends_in_the_past(options.feeding())?;
     let feeder = Feeder::new(&cluster)?;
     let mut fleet = Fleet::start(options, seed, program(options)?, directory)?;
-    let mut faults = Faults::new(options, seed, &cluster, topics.live(Timeframe::M1))?;
+    let written = [topics.finals(Timeframe::M1), topics.live(Timeframe::M1)];
+    let mut faults = Faults::new(options, seed, &cluster, &written)?;
 
     let (pauses, stop, fed) = (Pauses::default(), AtomicBool::new(false), AtomicU64::new(0));
     let minutes = topics.finals(Timeframe::M1);
@@ -110,7 +112,7 @@ fn run(options: &Options, seed: u64, directory: &Path) -> Result<Summary> {
         faults.unclean_stops.extend(fleet.terminate(process, CLEAN_STOP)?);
     }
     let report = judge(&cluster, &topics, Rules::default())?;
-    Ok(Summary::new(options, seed, report, &faults, &fleet, &pauses))
+    Ok(Summary::new(options, seed, report, &faults, &fleet, &pauses, interrupted.load(Ordering::Relaxed)))
 }
 
 /// Threads of a scope end also where something failed.

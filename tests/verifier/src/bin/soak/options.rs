@@ -29,8 +29,8 @@ pub struct Options {
     /// Ticks per second, of all symbols together
     #[arg(long, default_value_t = 1000)]
     pub rate: u32,
-    /// How much faster than the clock the market's time goes
-    #[arg(long, default_value_t = 120)]
+    /// How much faster than the clock the market's time goes: at 600 each symbol has ten finals a second
+    #[arg(long, default_value_t = 600)]
     pub market_speed: u32,
     /// A fault comes about so often
     #[arg(long, default_value_t = 5000)]

@@ -19,6 +19,7 @@ pub struct Summary {
     pauses: BTreeMap<&'static str, (u64, Duration)>,
     unclean: Vec<String>,
     own_exits: Vec<String>,
+    interrupted: bool,
 }
 
 impl Summary {
@@ -29,6 +30,7 @@ impl Summary {
         faults: &Faults,
         fleet: &Fleet,
         pauses: &Pauses,
+        interrupted: bool,
     ) -> Self {
         let mut after = BTreeMap::<_, (u64, Duration)>::new();
         for (end, pause) in pauses.all() {
@@ -51,11 +53,12 @@ impl Summary {
             pauses: after,
             unclean: faults.unclean_stops.clone(),
             own_exits: fleet.own_exits.clone(),
+            interrupted,
         }
     }
 
     pub fn is_good(&self, options: &Options) -> bool {
-        let whole = self.report.sum(|topic| topic.expected) > 0;
+        let whole = !self.interrupted && self.report.sum(|topic| topic.expected) > 0;
         whole && self.report.is_good(repeats(options)) && self.unclean.is_empty() && self.own_exits.is_empty()
     }
 }
@@ -70,6 +73,9 @@ impl fmt::Display for Summary {
         writeln!(f, "; kills in an open transaction: {}", self.in_transaction)?;
         for (fault, (count, longest)) in &self.pauses {
             writeln!(f, "pauses of more than 1 s after {fault}: {count}, the longest {longest:.1?}")?;
+        }
+        if self.interrupted {
+            writeln!(f, "interrupted: this is no result")?;
         }
         let longest = self.pauses.values().map(|(_, longest)| *longest).max().unwrap_or_default();
         writeln!(f, "{}", self.report)?;
