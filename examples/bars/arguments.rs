@@ -56,6 +56,9 @@ pub struct Arguments {
     /// Processes with the same name share the work (default bars)
     #[arg(long, value_name = "ID", help_heading = "Kafka")]
     pub application_id: Option<String>,
+    /// Stands before the names of all topics, so that several pipelines live on one cluster
+    #[arg(long, value_name = "PREFIX", help_heading = "Kafka")]
+    pub topic_prefix: Option<String>,
     /// Where the state of this application is kept on this machine
     #[arg(long, value_name = "DIR", help_heading = "Kafka")]
     pub state_dir: Option<String>,
@@ -73,6 +76,7 @@ impl Arguments {
         [
             (self.create_topics, "--create-topics"),
             (self.application_id.is_some(), "--application-id"),
+            (self.topic_prefix.is_some(), "--topic-prefix"),
             (self.state_dir.is_some(), "--state-dir"),
             (self.feed.is_some(), "--feed"),
             (self.rate.is_some(), "--rate"),

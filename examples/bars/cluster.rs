@@ -5,8 +5,6 @@ use crate::engine::with_properties;
 use crate::feed::{Ends, Feed};
 use crate::kafka_options::OnKafka;
 use crate::options::Options;
-use crate::timeframe::Timeframe;
-use crate::topology::TICKS;
 use highwater::time::{Clock, SystemClock};
 use highwater::{BoxError, KafkaStreams, RunningStreams, State, StreamsConfig, Topology};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -67,10 +65,7 @@ impl<'a> Cluster<'a> {
     /// Makes the topics that are not there; retention counts event time, so nothing may be deleted by it. Says what it
     /// has made.
     pub fn create_topics(&self) -> Result<Vec<String>, BoxError> {
-        let mut names = vec![TICKS.to_owned()];
-        names.extend(
-            Timeframe::ALL.iter().flat_map(|timeframe| [timeframe.live_topic(), timeframe.final_topic()]),
-        );
+        let names = self.on.topics.all();
         let factor = self.property("replication.factor").map_or(Ok(DEFAULT_REPLICATION), str::parse)?;
         let topic = |name| {
             NewTopic::new(name, self.options.partitions as i32, TopicReplication::Fixed(factor))
@@ -100,9 +95,10 @@ impl<'a> Cluster<'a> {
 
     /// A producer of ticks. Fails where the topic is not there: a broker might make one by itself, with other settings.
     pub fn feed(&self) -> Result<Feed, BoxError> {
-        if !self.topics()?.contains(TICKS) {
+        let ticks = self.on.topics.ticks();
+        if !self.topics()?.contains(&ticks) {
             return Err(format!(
-                "there is no topic `{TICKS}` on {}: --create-topics makes it",
+                "there is no topic `{ticks}` on {}: --create-topics makes it",
                 self.on.bootstrap_server
             )
             .into());
@@ -113,18 +109,18 @@ impl<'a> Cluster<'a> {
                 producer.set(name, value);
             }
         }
-        Feed::open(producer)
+        Feed::open(producer, ticks)
     }
 
     /// Whether the application has committed everything before these ends. It may be in any of its processes.
     pub fn has_committed(&self, ends: &Ends) -> Result<bool, BoxError> {
         let group: BaseConsumer =
             self.client("consumer.").set("group.id", &self.on.application_id).create()?;
-        let mut partitions = TopicPartitionList::new();
-        ends.keys().for_each(|partition| _ = partitions.add_partition(TICKS, *partition));
+        let (ticks, mut partitions) = (self.on.topics.ticks(), TopicPartitionList::new());
+        ends.keys().for_each(|partition| _ = partitions.add_partition(&ticks, *partition));
         let committed = group.committed_offsets(partitions, ANSWER)?;
         let is_behind = |(partition, end): (&i32, &i64)| {
-            let found = committed.find_partition(TICKS, *partition).map(|found| found.offset());
+            let found = committed.find_partition(&ticks, *partition).map(|found| found.offset());
             matches!(found, Some(Offset::Offset(offset)) if offset >= *end)
         };
         Ok(ends.iter().all(is_behind))

@@ -6,7 +6,7 @@ use crate::report::Closed;
 use crate::symbol::{Symbol, SymbolUtf8};
 use crate::tick::{Tick, TickJson};
 use crate::timeframe::Timeframe;
-use crate::topology::TICKS;
+use crate::topics::Topics;
 use highwater::serdes::{Json, WindowedSerde};
 use highwater::time::{Clock, Windowed};
 use highwater::{
@@ -30,6 +30,7 @@ pub struct Engine {
     clock: Arc<dyn Clock>,
     ticks: Feed<Symbol, Tick>,
     finals: Consumed<Windowed<Symbol>, Published>,
+    topics: Topics,
 }
 
 /// What the engine counted.
@@ -50,16 +51,17 @@ pub fn with_properties(config: StreamsConfig, options: &Options) -> StreamsConfi
 impl Engine {
     pub fn start(topology: Topology, clock: Arc<dyn Clock>, options: &Options) -> Result<Self, BoxError> {
         let log = EmbeddedLog::with_clock(clock.clone());
-        log.create_feed(TICKS, options.partitions, AHEAD)?;
+        let topics = Topics::default();
+        log.create_feed(&topics.ticks(), options.partitions, AHEAD)?;
         for timeframe in Timeframe::ALL {
-            log.create_topic(&timeframe.live_topic(), options.partitions)?;
-            log.create_topic(&timeframe.final_topic(), options.partitions)?;
+            log.create_topic(&topics.live(timeframe), options.partitions)?;
+            log.create_topic(&topics.finals(timeframe), options.partitions)?;
         }
         let config = with_properties(StreamsConfig::new("bars", ""), options);
         let running = KafkaStreams::embedded(topology, &log, config)?.start();
-        let ticks = log.feed(TICKS, Produced::with(SymbolUtf8, TickJson))?;
+        let ticks = log.feed(&topics.ticks(), Produced::with(SymbolUtf8, TickJson))?;
         let finals = Consumed::with(WindowedSerde::of(SymbolUtf8).with_end(), Json);
-        Ok(Self { log, running, clock, ticks, finals })
+        Ok(Self { log, running, clock, ticks, finals, topics })
     }
 
     /// Ticks are written in batches. `false`: the log is as far ahead as it may be, or the engine has ended; poll, then
@@ -90,10 +92,10 @@ impl Engine {
     fn take(&self, closed: &mut Vec<Closed>) -> Result<(), BoxError> {
         let at = self.clock.now();
         for timeframe in Timeframe::ALL {
-            let taken = self.log.take_by_partition(&timeframe.final_topic(), &self.finals)?.into_iter();
+            let taken = self.log.take_by_partition(&self.topics.finals(timeframe), &self.finals)?.into_iter();
             closed.extend(taken.map(|(partition, _, bar)| Closed { timeframe, partition, bar, at }));
             // Nobody reads the live bars here.
-            self.log.truncate(&timeframe.live_topic())?;
+            self.log.truncate(&self.topics.live(timeframe))?;
         }
         Ok(())
     }

@@ -3,7 +3,6 @@
 
 use crate::symbol::{Symbol, SymbolUtf8};
 use crate::tick::{Tick, TickJson};
-use crate::topology::TICKS;
 use highwater::BoxError;
 use highwater::serdes::Serializer;
 use rdkafka::ClientConfig;
@@ -25,6 +24,7 @@ pub type Ends = BTreeMap<i32, i64>;
 
 pub struct Feed {
     producer: BaseProducer<Deliveries>,
+    topic: String,
     key: Vec<u8>,
     value: Vec<u8>,
     sent: u64,
@@ -65,10 +65,10 @@ impl ProducerContext for Deliveries {
 
 impl Feed {
     /// With a producer's properties in librdkafka's names.
-    pub fn open(mut config: ClientConfig) -> Result<Self, BoxError> {
+    pub fn open(mut config: ClientConfig, topic: String) -> Result<Self, BoxError> {
         config.set("enable.idempotence", "true").set("partitioner", "murmur2_random");
         let producer = config.create_with_context(Deliveries::default())?;
-        Ok(Self { producer, key: Vec::new(), value: Vec::new(), sent: 0 })
+        Ok(Self { producer, topic, key: Vec::new(), value: Vec::new(), sent: 0 })
     }
 
     /// `false`: its buffer is full; a moment was waited, try again.
@@ -77,14 +77,15 @@ impl Feed {
         self.value.clear();
         SymbolUtf8.serialize(symbol, &mut self.key)?;
         TickJson.serialize(tick, &mut self.value)?;
-        let record = BaseRecord::to(TICKS).key(&self.key).payload(&self.value).timestamp(tick.at.0);
+        let record =
+            BaseRecord::to(&self.topic).key(&self.key).payload(&self.value).timestamp(tick.at.0.max(1));
         match self.producer.send(record) {
             Ok(()) => self.sent += 1,
             Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {
                 self.look(PAUSE)?;
                 return Ok(false);
             }
-            Err((error, _)) => return Err(failed(&error.to_string())),
+            Err((error, _)) => return Err(self.failed(&error.to_string())),
         }
         if self.sent.is_multiple_of(BATCH) {
             self.look(Duration::ZERO)?;
@@ -112,12 +113,12 @@ impl Feed {
     fn look(&self, at_most: Duration) -> Result<(), BoxError> {
         self.producer.poll(at_most);
         match &self.producer.context().lock().failed {
-            Some(error) => Err(failed(error)),
+            Some(error) => Err(self.failed(error)),
             None => Ok(()),
         }
     }
-}
 
-fn failed(error: &str) -> BoxError {
-    format!("cannot write to topic `{TICKS}`: {error}").into()
+    fn failed(&self, error: &str) -> BoxError {
+        format!("cannot write to topic `{}`: {error}", self.topic).into()
+    }
 }

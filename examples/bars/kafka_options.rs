@@ -3,6 +3,7 @@
 use crate::arguments::Arguments;
 use crate::options::{Mistakes, tick_file};
 use crate::ticks::TickFile;
+use crate::topics::Topics;
 
 /// Where to run, and what there.
 #[cfg_attr(not(feature = "kafka"), allow(dead_code, reason = "checked all the same"))]
@@ -11,6 +12,7 @@ pub struct OnKafka {
     pub create_topics: bool,
     pub application_id: String,
     pub state_dir: Option<String>,
+    pub topics: Topics,
     /// Feed this and exit. None: serve.
     pub feed: Option<TickFile>,
     /// Ticks per second that are fed.
@@ -31,6 +33,9 @@ impl OnKafka {
             create_topics: arguments.create_topics,
             application_id: arguments.application_id.clone().unwrap_or_else(|| "bars".to_owned()),
             state_dir: arguments.state_dir.clone(),
+            topics: mistakes
+                .take(Topics::with_prefix(arguments.topic_prefix.as_deref().unwrap_or_default()))
+                .unwrap_or_default(),
             feed: tick_file("--feed", arguments.feed.as_deref(), mistakes),
             rate: mistakes.take(arguments.rate.as_deref().map(rate).transpose()).flatten(),
         })
@@ -80,8 +85,12 @@ mod tests {
     fn without_a_broker_nothing_of_kafka_makes_sense() {
         assert!(check("").unwrap().is_none());
         let text =
-            check("--create-topics --application-id a --state-dir d --feed f.csv --rate 5").err().unwrap();
-        for name in ["--create-topics", "--application-id", "--state-dir", "--feed", "--rate"] {
+            check("--create-topics --application-id a --state-dir d --feed f.csv --rate 5 --topic-prefix p")
+                .err()
+                .unwrap();
+        for name in
+            ["--create-topics", "--application-id", "--state-dir", "--feed", "--rate", "--topic-prefix"]
+        {
             assert!(text.contains(&format!("{name} needs --bootstrap-server")), "{text}");
         }
     }
@@ -90,7 +99,7 @@ mod tests {
     #[cfg(feature = "kafka")]
     fn every_option_is_read() {
         let on = check(
-            "--bootstrap-server b:1 --create-topics --application-id a --state-dir d --feed f.csv --rate 5",
+            "--bootstrap-server b:1 --create-topics --application-id a --state-dir d --feed f.csv --rate 5 --topic-prefix p",
         );
         let on = on.unwrap().unwrap();
         assert_eq!(

@@ -43,6 +43,7 @@ mod symbol;
 mod tick;
 mod ticks;
 mod timeframe;
+mod topics;
 mod topology;
 
 use arguments::Arguments;

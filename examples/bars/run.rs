@@ -13,6 +13,7 @@ use crate::symbol::Symbol;
 use crate::tick::Tick;
 use crate::ticks::TickFile;
 use crate::timeframe::Timeframe;
+use crate::topics::Topics;
 use crate::topology::topology;
 use highwater::BoxError;
 use highwater::time::{Clock, Timestamp};
@@ -111,7 +112,7 @@ impl<'a> Run<'a> {
             // Until its end a file is all the input there is: silence in it says nothing.
             choices.idle_timeout = None;
         }
-        let topology = topology(&options.market, choices)?;
+        let topology = topology(&options.market, choices, &Topics::default())?;
         let started = clock.monotonic();
         let engine = Engine::start(topology, Arc::new(clock.clone()), options)?;
         Ok(Self { engine, clock, outlet, options, shutdown, closed: Vec::new(), started })

@@ -39,7 +39,7 @@ pub fn run(options: &Options, on: &OnKafka, shutdown: &Shutdown) -> Result<Ended
         feeding.feed(file)?;
         return Ok(if shutdown.requested() { Ended::Interrupted } else { Ended::Whole });
     }
-    let pipeline = cluster.start(topology(&options.market, options.choices)?, || say("ready"))?;
+    let pipeline = cluster.start(topology(&options.market, options.choices, &on.topics)?, || say("ready"))?;
     let served = serve(options, on, shutdown, &cluster, &pipeline);
     pipeline.close()?;
     served?;

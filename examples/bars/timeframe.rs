@@ -40,14 +40,6 @@ impl Timeframe {
             Self::D1 | Self::W1 | Self::Mo1 => minutes(10),
         }
     }
-
-    pub fn final_topic(self) -> String {
-        format!("bars_final_{}", self.name())
-    }
-
-    pub fn live_topic(self) -> String {
-        format!("bars_live_{}", self.name())
-    }
 }
 
 /// As people write it: `M1`.

@@ -8,6 +8,7 @@ use crate::published::Published;
 use crate::symbol::{Symbol, SymbolUtf8};
 use crate::tick::{Received, Tick, TickJson};
 use crate::timeframe::Timeframe::{self, D1, H1, M1, Mo1, W1};
+use crate::topics::Topics;
 use highwater::serdes::{Json, WindowedSerde};
 use highwater::time::{Windowed, days, seconds};
 use highwater::{
@@ -15,9 +16,6 @@ use highwater::{
     Materialized, Produced, Record, Result, StreamsBuilder, Suppressed, Topology,
 };
 use std::time::Duration;
-
-/// The topic of the ticks.
-pub const TICKS: &str = "ticks";
 
 type Bars = KTable<Windowed<Symbol>, Bar>;
 type Finals = KStream<Windowed<Symbol>, Bar>;
@@ -31,9 +29,11 @@ pub struct Choices {
     pub idle_timeout: Option<Duration>,
 }
 
-pub fn topology(market: &Market, choices: Choices) -> Result<Topology> {
+pub fn topology(market: &Market, choices: Choices, topics: &Topics) -> Result<Topology> {
     let builder = StreamsBuilder::new();
-    let ticks = builder.stream(TICKS, consumed(choices.idle_timeout)).process_values((), |()| Dated);
+    let ticks =
+        builder.stream(&topics.ticks(), consumed(choices.idle_timeout)).process_values((), |()| Dated);
+    let publish = |bars: &Bars, timeframe| publish(bars, timeframe, topics);
 
     let m1 = publish(&m1(&ticks, market, choices.heartbeats), M1);
     let h1 = publish(&roll_up(&m1, M1, H1, market), H1);
@@ -98,10 +98,10 @@ fn roll_up(finals: &Finals, child: Timeframe, parent: Timeframe, market: &Market
 }
 
 /// Live and final, each to its topic; the finals go on to the next level.
-fn publish(bars: &Bars, timeframe: Timeframe) -> Finals {
+fn publish(bars: &Bars, timeframe: Timeframe, topics: &Topics) -> Finals {
     let finals = bars.suppress(Suppressed::until_window_closes()).to_stream();
-    to_topic(&bars.to_stream(), &timeframe.live_topic());
-    to_topic(&finals, &timeframe.final_topic());
+    to_topic(&bars.to_stream(), &topics.live(timeframe));
+    to_topic(&finals, &topics.finals(timeframe));
     finals
 }
 

@@ -90,7 +90,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Times from 1 ms on: the client takes 0 for now.
+    /// Times from 1 ms on, for the client takes 0 for now.
     pub fn feed<K: 'static, V: 'static>(
         &self,
         topic: &str,
@@ -104,7 +104,7 @@ impl Cluster {
             let log = scratch()?;
             log.append(SCRATCH, produced, &key, &value, at)?;
             for (NullableKey(key), value) in log.read::<NullableKey<Vec<u8>>, Vec<u8>>(SCRATCH, &raw)? {
-                let record = BaseRecord::to(topic).payload(&value).timestamp(at.0);
+                let record = BaseRecord::to(topic).payload(&value).timestamp(at.0.max(1));
                 let record = key.iter().fold(record, |record, key| record.key(key));
                 producer.send(record).map_err(|(error, _): (_, BaseRecord<'_, Vec<u8>, Vec<u8>>)| error)?;
             }

@@ -10,6 +10,8 @@
 
 mod bad_input;
 mod ends;
+#[cfg(feature = "kafka")]
+mod on_kafka;
 mod program;
 mod published;
 mod replay;

@@ -32,7 +32,8 @@ pub fn program() -> Command {
 fn is_newer_than_its_sources(program: &Path) -> bool {
     let Ok(built) = program.metadata().and_then(|found| found.modified()) else { return false };
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut left = ["src", "examples/bars", "Cargo.toml"].map(|name| root.join(name)).to_vec();
+    let mut left =
+        ["src", "examples/bars", "examples/on_kafka", "Cargo.toml"].map(|name| root.join(name)).to_vec();
     while let Some(path) = left.pop() {
         if path.is_dir() {
             left.extend(fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));

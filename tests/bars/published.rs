@@ -14,13 +14,13 @@ type Slot = (String, i64);
 
 /// How a published file has to be compared.
 #[derive(Clone, Copy, PartialEq)]
-enum Coverage {
+pub enum Coverage {
     Whole,
     /// It begins and ends within the ticks, and its last bar may have been open.
     Part,
 }
 
-fn data(test: &str, set: &str) -> Option<PathBuf> {
+pub fn data(test: &str, set: &str) -> Option<PathBuf> {
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
     let folder = std::env::var_os("HIGHWATER_TICK_DATA").map_or_else(beside, PathBuf::from).join(set);
     if !folder.join("ticks.csv.gz").exists() {
@@ -65,7 +65,8 @@ fn differs(bar: &Row, row: &[String]) -> Option<String> {
     (!same).then(|| format!("{bar:?} is {row:?}"))
 }
 
-fn compare(folder: &Path, out: &str, file: &str, timeframe: &str, coverage: Coverage) {
+/// `rows`: the finals, in the columns of the files.
+pub fn compare(folder: &Path, rows: Vec<Vec<String>>, file: &str, coverage: Coverage) {
     let mut expected = published(&folder.join(format!("{file}.csv.gz")));
     if coverage == Coverage::Part {
         let last = expected.keys().max_by_key(|slot| slot.1).cloned().unwrap();
@@ -76,7 +77,7 @@ fn compare(folder: &Path, out: &str, file: &str, timeframe: &str, coverage: Cove
         expected.keys().map(|slot| slot.1).max().unwrap(),
     );
     let mut finals = BTreeMap::new();
-    for row in rows(out, timeframe) {
+    for row in rows {
         let twice = finals.insert((row[0].clone(), row[1].parse::<i64>().unwrap()), row);
         assert_eq!(twice, None, "{file}: twice");
     }
@@ -105,7 +106,7 @@ fn kraken_publishes_these_minutes_quiet_ones_included() {
     let name = "kraken_publishes_these_minutes_quiet_ones_included";
     let Some(ticks) = data(name, "kraken_xbtusdt_trades_2025-11-10") else { return };
     let (_folder, out) = finals(&ticks, &["--calendar", "24x7"]);
-    compare(&ticks, &out, "published_M1_filled", "m1", Coverage::Part);
+    compare(&ticks, rows(&out, "m1"), "published_M1_filled", Coverage::Part);
 }
 
 #[test]
@@ -114,7 +115,7 @@ fn binance_publishes_these_minutes() {
         return;
     };
     let (_folder, out) = finals(&ticks, &["--no-heartbeats"]);
-    compare(&ticks, &out, "published_M1", "m1", Coverage::Whole);
+    compare(&ticks, rows(&out, "m1"), "published_M1", Coverage::Whole);
 }
 
 #[test]
@@ -123,6 +124,6 @@ fn fxcm_publishes_these_minutes_hours_and_days() {
     let Some(ticks) = data(name, "fxcm_eurusd_ticks_2014-05") else { return };
     let (_folder, out) = finals(&ticks, &["--calendar", "24x7@-05:00", "--no-heartbeats"]);
     for (file, timeframe) in [("published_M1", "m1"), ("published_H1", "h1"), ("published_D1", "d1")] {
-        compare(&ticks, &out, file, timeframe, Coverage::Whole);
+        compare(&ticks, rows(&out, timeframe), file, Coverage::Whole);
     }
 }
