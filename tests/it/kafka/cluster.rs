@@ -51,13 +51,17 @@ impl Cluster {
         if bootstrap.is_none() {
             skipped("no broker");
         }
-        let bootstrap = bootstrap?;
+        Some(Self::at(&bootstrap?))
+    }
+
+    pub fn at(bootstrap: &str) -> Self {
+        let bootstrap = bootstrap.to_owned();
         let mut config = ClientConfig::new();
         config
             .set("bootstrap.servers", &bootstrap)
             .set("partitioner", "murmur2_random")
             .set("linger.ms", "1");
-        Some(Self { writer: config.create().expect("producer"), bootstrap })
+        Self { writer: config.create().expect("producer"), bootstrap }
     }
 
     /// A name that nobody else uses.
@@ -93,6 +97,20 @@ impl Cluster {
             self.writer.send(record).map_err(|(error, _)| error).expect("send");
         }
         self.writer.flush(LONG).expect("flush");
+    }
+
+    /// Leaves a record to the producer, which sends it when it can.
+    pub fn hand_over(&self, topic: &str, partition: i32, key: &str, value: &str, timestamp: i64) {
+        let record = BaseRecord::to(topic).partition(partition).key(key).payload(value).timestamp(timestamp);
+        self.writer.send(record).map_err(|(error, _)| error).expect("send");
+    }
+
+    pub fn flush(&self) {
+        self.writer.flush(LONG).expect("flush");
+    }
+
+    pub fn now(&self) -> i64 {
+        SystemClock::new().now().0
     }
 
     pub fn write_to(&self, topic: &str, partition: i32, key: &str, value: &str, timestamp: i64) {
@@ -175,6 +193,12 @@ impl Cluster {
         }
         panic!("{what}: not after {LONG:?}; last seen: {seen:?}");
     }
+}
+
+/// Lets time pass: a wait for nothing, with a deadline.
+pub fn pass(most: Duration) {
+    let (_never, nothing) = std::sync::mpsc::channel::<()>();
+    nothing.recv_timeout(most).expect_err("nobody tells anything");
 }
 
 /// The admin calls of the client are futures that need nothing but to be polled.

@@ -4,4 +4,5 @@ mod cluster;
 mod java;
 mod jvm;
 mod kills;
+mod outages;
 mod words;
