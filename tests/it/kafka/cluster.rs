@@ -180,6 +180,17 @@ impl Cluster {
         committed.elements().iter().map(of).collect()
     }
 
+    /// Whether it becomes as it should be, to a deadline.
+    pub fn within(&self, topic: &str, mut right: impl FnMut(&[Seen]) -> bool) -> bool {
+        let clock = SystemClock::new();
+        while clock.monotonic() < LONG.as_millis() as i64 {
+            if right(&self.read(topic)) {
+                return true;
+            }
+        }
+        false
+    }
+
     /// Reads until it is as it should be, to a deadline.
     #[track_caller]
     pub fn until(&self, topic: &str, what: &str, mut right: impl FnMut(&[Seen]) -> bool) -> Vec<Seen> {
