@@ -252,6 +252,9 @@ impl<K, V> Outputs<K, V> {
     }
 }
 
+/// A call of a table's child.
+type CallTable<'a, K, V> = &'a dyn Fn(&mut dyn TableSink<K, V>, &mut Cx<'_>) -> Result<()>;
+
 /// The children of a table node.
 pub(crate) struct TableOutputs<K, V>(pub(crate) Vec<TableEdge<K, V>>);
 
@@ -284,11 +287,7 @@ impl<K, V> TableOutputs<K, V> {
     }
     #[cold]
     #[inline(never)]
-    fn each_tolerantly(
-        &self,
-        cx: &mut Cx<'_>,
-        call: &dyn Fn(&mut dyn TableSink<K, V>, &mut Cx<'_>) -> Result<()>,
-    ) -> Result<()> {
+    fn each_tolerantly(&self, cx: &mut Cx<'_>, call: CallTable<'_, K, V>) -> Result<()> {
         self.0.iter().try_for_each(|child| cx.tolerate(|cx| call(&mut *child.borrow_mut(), cx)))
     }
     pub(crate) fn needs_old(&self) -> bool {

@@ -1,10 +1,14 @@
 //! What is kept with a committed offset, in Kafka Streams' encoding: base64 of a version, the partition time and, if
-//! there are any, entries of a name and 8 bytes. After them a block of ours, which Kafka Streams does not look at:
-//! what a repartition partition heard from its writers.
+//! there are any, entries of a name and 8 bytes. After them a block of ours, which Kafka Streams does not look at: a
+//! byte, and what a repartition partition heard from its writers.
 //!
-//! The block: hash of the writers (4 bytes), dropped low bits `k` (1), base (8), and per writer a varint, 0 for not
-//! heard, else `1 + (value >> k) - base`. Values are cut at absolute multiples of `2^k`, so cutting them again after a
-//! restart takes nothing more.
+//! Kafka Streams keeps entries that it does not know: it commits them again and again, for all inputs of a task the
+//! largest of each, while offsets and changelogs move on. The block it does not keep. So without the block entries of
+//! ours are old: only closed bounds, which stay true, are taken from them.
+//!
+//! What was heard: hash of the writers (4 bytes), dropped low bits `k` (1), base (8), and per writer a varint, 0 for
+//! not heard, else `1 + (value >> k) - base`. Values are cut at absolute multiples of `2^k`, so cutting them again
+//! after a restart takes nothing more.
 
 use crate::runtime::writers::Heard;
 use crate::time::Timestamp;
@@ -12,6 +16,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 const VERSION: u8 = 2;
+/// Every entry of ours.
+const OURS: &str = "highwater.";
 const WATERMARK: &str = "highwater.watermark";
 const COMMIT: &str = "highwater.commit";
 const ADVANCE: &str = "highwater.advance";
@@ -19,8 +25,10 @@ const CLOSED: &str = "highwater.closed.";
 const CHANGELOG: &str = "highwater.changelog.";
 /// Version and partition time.
 const HEAD: usize = 1 + 8;
-/// Of the block, without its varints.
-const BLOCK_HEAD: usize = 4 + 1 + 8;
+/// The first byte of the block.
+const BLOCK: u8 = 1;
+/// Of what was heard, without its varints.
+const HEARD_HEAD: usize = 4 + 1 + 8;
 /// The most low bits that a start counts on dropping: 16 seconds, until the next marker of each writer.
 const MOST_DROPPED: u32 = 14;
 /// No timestamp before the year 2109 needs more bits.
@@ -98,6 +106,9 @@ impl OffsetMetadata {
             out.extend_from_slice(name.as_bytes());
             out.extend_from_slice(&value.to_be_bytes());
         }
+        if heard.is_some() || self.entries.iter().any(|(name, _)| name.starts_with(OURS)) {
+            out.push(BLOCK);
+        }
         if let Some(heard) = heard {
             let room = (max_bytes / 4 * 3).saturating_sub(out.len());
             pack(heard, room, &mut out);
@@ -127,7 +138,10 @@ impl OffsetMetadata {
             metadata.entries.push((String::from_utf8_lossy(name).into_owned(), i64::from_be_bytes(*value)));
             rest = after;
         }
-        metadata.heard = unpack(rest);
+        match rest.split_first() {
+            Some((&BLOCK, heard)) => metadata.heard = unpack(heard),
+            _ => metadata.entries.retain(|(name, _)| !name.starts_with(OURS) || name.starts_with(CLOSED)),
+        }
         Some(metadata)
     }
 
@@ -138,9 +152,9 @@ impl OffsetMetadata {
         let stores: usize = closed.iter().map(|name| entry(CLOSED.len() + name.len())).sum::<usize>()
             + changelogs.iter().map(|name| entry(CHANGELOG.len() + name.len())).sum::<usize>();
         let varint = (TIMESTAMP_BITS - MOST_DROPPED).div_ceil(7) as usize;
-        let block = if writers == 0 { 0 } else { BLOCK_HEAD + writers * varint };
+        let block = if writers == 0 { 0 } else { HEARD_HEAD + writers * varint };
         let task = entry(WATERMARK.len()) + entry(COMMIT.len()) + entry(ADVANCE.len());
-        (HEAD + 4 + task + stores + block).div_ceil(3) * 4
+        (HEAD + 4 + task + stores + 1 + block).div_ceil(3) * 4
     }
 }
 
@@ -153,7 +167,7 @@ fn take_u32(bytes: &mut &[u8]) -> Option<u32> {
 /// Drops as few low bits as fit into `room`; writes nothing if nothing fits.
 fn pack(heard: &Heard, room: usize, out: &mut Vec<u8>) {
     let known = || heard.values.iter().filter(|value| **value > Timestamp::MIN).map(|value| value.0);
-    let (Some(least), Some(room)) = (known().min(), room.checked_sub(BLOCK_HEAD)) else { return };
+    let (Some(least), Some(room)) = (known().min(), room.checked_sub(HEARD_HEAD)) else { return };
     let number = |value: Timestamp, dropped: u32| match value {
         Timestamp::MIN => 0,
         Timestamp(ms) => 1 + (ms >> dropped).abs_diff(least >> dropped),

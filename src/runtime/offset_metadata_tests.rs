@@ -46,6 +46,25 @@ fn keeps_our_entries() {
     assert_eq!(OffsetMetadata::new(Timestamp(9)).with_watermark(Timestamp::MIN).watermark(), Timestamp::MIN);
 }
 
+/// Kafka Streams goes on with the application and commits what it read before, in an order of its own and without the
+/// block.
+#[test]
+fn entries_that_others_carried_on_are_old() {
+    let ours = OffsetMetadata::new(Timestamp(9))
+        .with_watermark(Timestamp(4))
+        .with_commit_id(5)
+        .with_advance(Some(Timestamp(4)))
+        .with_closed("bars-m1", Timestamp(3))
+        .with_changelog("bars-m1", 77)
+        .with("of-java".to_owned(), 6);
+    let mut bytes = STANDARD.decode(ours.encode(LIMIT)).expect("base64");
+    assert_eq!(bytes.pop(), Some(BLOCK));
+    let read = OffsetMetadata::decode(&STANDARD.encode(bytes)).expect("reads");
+    let left = OffsetMetadata::new(Timestamp(9)).with_closed("bars-m1", Timestamp(3));
+    assert_eq!(read, left.with("of-java".to_owned(), 6));
+    assert_eq!(OffsetMetadata::decode(&ours.encode(LIMIT)), Some(ours));
+}
+
 #[test]
 fn keeps_what_was_heard_exactly_while_it_fits() {
     for values in [vec![5], vec![i64::MIN, 1_700_000_000_123], vec![0, YEAR_2100, i64::MIN, -7], vec![3; 400]]

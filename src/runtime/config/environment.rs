@@ -9,11 +9,13 @@ const START: &str = "HIGHWATER_";
 
 /// Variables of tests and examples, which are no properties.
 const NOT_OURS: &[&str] = &["SEED", "SEEDS", "TICK_DATA"];
+const NOT_OURS_STARTS: &[&str] = &["CHILD", "CRASH_", "TEST_"];
 
 /// The property that a variable names, known or not; `None`: it is none.
 pub(crate) fn property_of(variable: &str) -> Option<String> {
     let rest = variable.strip_prefix(START)?;
-    if rest.starts_with("TEST_") || NOT_OURS.contains(&rest) || rest.is_empty() {
+    let starts = NOT_OURS_STARTS.iter().any(|start| rest.starts_with(start));
+    if starts || NOT_OURS.contains(&rest) || rest.is_empty() {
         return None;
     }
     let prefixed =
@@ -60,6 +62,7 @@ mod tests {
             ("HIGHWATER_IDEL_TIMEOUT_MS", Some("idel.timeout.ms")),
             ("HIGHWATER_TEST_BOOTSTRAP", None),
             ("HIGHWATER_SEEDS", None),
+            ("HIGHWATER_CRASH_POINT", None),
             ("HIGHWATER_TICK_DATA", None),
             ("HOME", None),
         ] {

@@ -77,7 +77,8 @@ impl StreamsConfig {
     /// Adds properties from the environment: `HIGHWATER_COMMIT_INTERVAL_MS` is `commit.interval.ms`,
     /// `HIGHWATER_IDLE_TIMEOUT_MS` is `highwater.idle.timeout.ms`, `HIGHWATER_CONSUMER_FETCH_MIN_BYTES` is
     /// `consumer.fetch.min.bytes`. A variable that names no property is a mistake; left alone are
-    /// `HIGHWATER_TEST_...`, `HIGHWATER_SEED`, `HIGHWATER_SEEDS` and `HIGHWATER_TICK_DATA`, which tests have.
+    /// `HIGHWATER_TEST_...`, `HIGHWATER_CHILD...`, `HIGHWATER_CRASH_...`, `HIGHWATER_SEED`, `HIGHWATER_SEEDS` and
+    /// `HIGHWATER_TICK_DATA`, which tests have.
     pub fn environment(self) -> Self {
         let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
         self.read_environment(std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect())

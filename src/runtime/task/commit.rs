@@ -30,7 +30,8 @@ impl Task {
             for partition in 0..*partitions {
                 self.effects.records.push(Outgoing {
                     target: TopicPartition { topic: topic.clone(), partition },
-                    timestamp: moment.now.max(Timestamp(0)),
+                    // Kafka Streams takes a marker for a record, and its time must not run ahead of ours.
+                    timestamp: watermark.max(Timestamp(0)),
                     key: None,
                     value: None,
                     headers: headers.clone(),

@@ -26,26 +26,42 @@ pub struct Cluster {
 /// A record as a reader sees it: partition, key, value.
 pub type Seen = (i32, String, String);
 
+/// A record as it lies in the log; null is `None`.
+pub struct Raw {
+    pub partition: i32,
+    pub key: Option<Vec<u8>>,
+    pub value: Option<Vec<u8>>,
+}
+
+/// Says that the running test cannot run here, and counts it.
+pub fn skipped(why: &str) {
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    eprintln!("skipped {test}: {why}");
+    if let Some(path) = std::env::var_os("HIGHWATER_TEST_SKIPS") {
+        let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
+        let said = file.and_then(|mut file| writeln!(file, "{test}: {why}"));
+        said.expect("the list of skipped tests");
+    }
+}
+
 impl Cluster {
     /// `None`, and counted as skipped: there is none.
     pub fn there() -> Option<Self> {
         let bootstrap = std::env::var("HIGHWATER_TEST_BOOTSTRAP").ok().filter(|address| !address.is_empty());
         if bootstrap.is_none() {
-            let test = std::thread::current().name().unwrap_or("a test").to_owned();
-            eprintln!("skipped {test}: HIGHWATER_TEST_BOOTSTRAP is not set");
-            if let Some(path) = std::env::var_os("HIGHWATER_TEST_SKIPS") {
-                let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
-                let said = file.and_then(|mut file| writeln!(file, "{test}: no broker"));
-                said.expect("the list of skipped tests");
-            }
+            skipped("no broker");
         }
-        let bootstrap = bootstrap?;
+        Some(Self::at(&bootstrap?))
+    }
+
+    pub fn at(bootstrap: &str) -> Self {
+        let bootstrap = bootstrap.to_owned();
         let mut config = ClientConfig::new();
         config
             .set("bootstrap.servers", &bootstrap)
             .set("partitioner", "murmur2_random")
             .set("linger.ms", "1");
-        Some(Self { writer: config.create().expect("producer"), bootstrap })
+        Self { writer: config.create().expect("producer"), bootstrap }
     }
 
     /// A name that nobody else uses.
@@ -61,9 +77,15 @@ impl Cluster {
         config
     }
 
+    /// Keeps what is old: event times of tests are.
     pub fn create(&self, topic: &str, partitions: i32) {
+        self.create_with(topic, partitions, &[("retention.ms", "-1")]);
+    }
+
+    pub fn create_with(&self, topic: &str, partitions: i32, config: &[(&str, &str)]) {
         let admin: AdminClient<DefaultClientContext> = self.config().create().expect("admin");
         let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+        let new = config.iter().fold(new, |new, (property, value)| new.set(property, value));
         let made = futures_executor(admin.create_topics(&[new], &AdminOptions::new()));
         made.expect("answer").into_iter().for_each(|made| drop(made.expect("topic")));
     }
@@ -77,6 +99,20 @@ impl Cluster {
         self.writer.flush(LONG).expect("flush");
     }
 
+    /// Leaves a record to the producer, which sends it when it can.
+    pub fn hand_over(&self, topic: &str, partition: i32, key: &str, value: &str, timestamp: i64) {
+        let record = BaseRecord::to(topic).partition(partition).key(key).payload(value).timestamp(timestamp);
+        self.writer.send(record).map_err(|(error, _)| error).expect("send");
+    }
+
+    pub fn flush(&self) {
+        self.writer.flush(LONG).expect("flush");
+    }
+
+    pub fn now(&self) -> i64 {
+        SystemClock::new().now().0
+    }
+
     pub fn write_to(&self, topic: &str, partition: i32, key: &str, value: &str, timestamp: i64) {
         let record = BaseRecord::to(topic).partition(partition).key(key).payload(value).timestamp(timestamp);
         self.writer.send(record).map_err(|(error, _)| error).expect("send");
@@ -85,6 +121,14 @@ impl Cluster {
 
     /// All that is committed, partition by partition, from the first record to where it ends now.
     pub fn read(&self, topic: &str) -> Vec<Seen> {
+        let text =
+            |bytes: Option<Vec<u8>>| String::from_utf8_lossy(bytes.as_deref().unwrap_or(b"-")).into_owned();
+        let seen = self.read_raw(topic).into_iter();
+        seen.map(|record| (record.partition, text(record.key), text(record.value))).collect()
+    }
+
+    /// As [`read`](Self::read), as bytes.
+    pub fn read_raw(&self, topic: &str) -> Vec<Raw> {
         let reader: BaseConsumer = self
             .config()
             .set("isolation.level", "read_committed")
@@ -102,11 +146,11 @@ impl Cluster {
         let (mut seen, mut ended) = (Vec::new(), Vec::new());
         while ended.len() < partitions.len() {
             match reader.poll(POLL) {
-                Some(Ok(message)) => {
-                    let text =
-                        |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or(b"-")).into_owned();
-                    seen.push((message.partition(), text(message.key()), text(message.payload())));
-                }
+                Some(Ok(message)) => seen.push(Raw {
+                    partition: message.partition(),
+                    key: message.key().map(<[u8]>::to_vec),
+                    value: message.payload().map(<[u8]>::to_vec),
+                }),
                 Some(Err(KafkaError::PartitionEOF(partition))) if !ended.contains(&partition) => {
                     ended.push(partition)
                 }
@@ -115,6 +159,25 @@ impl Cluster {
             }
         }
         seen
+    }
+
+    /// The names of all topics.
+    pub fn topics(&self) -> Vec<String> {
+        let asker: BaseConsumer = self.config().create().expect("consumer");
+        let metadata = asker.fetch_metadata(None, LONG).expect("metadata");
+        metadata.topics().iter().map(|topic| topic.name().to_owned()).collect()
+    }
+
+    /// What a group has committed of a topic, by partition: the offset and what is kept with it.
+    pub fn committed(&self, group: &str, topic: &str, partitions: i32) -> Vec<(i64, String)> {
+        let asker: BaseConsumer = self.config().set("group.id", group).create().expect("consumer");
+        let mut list = TopicPartitionList::new();
+        (0..partitions).for_each(|partition| drop(list.add_partition(topic, partition)));
+        let committed = asker.committed_offsets(list, LONG).expect("committed offsets");
+        let of = |p: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| {
+            (p.offset().to_raw().unwrap_or(-1), p.metadata().to_owned())
+        };
+        committed.elements().iter().map(of).collect()
     }
 
     /// Reads until it is as it should be, to a deadline.
@@ -130,6 +193,12 @@ impl Cluster {
         }
         panic!("{what}: not after {LONG:?}; last seen: {seen:?}");
     }
+}
+
+/// Lets time pass: a wait for nothing, with a deadline.
+pub fn pass(most: Duration) {
+    let (_never, nothing) = std::sync::mpsc::channel::<()>();
+    nothing.recv_timeout(most).expect_err("nobody tells anything");
 }
 
 /// The admin calls of the client are futures that need nothing but to be polled.

@@ -118,7 +118,7 @@ impl Drop for Process {
     }
 }
 
-fn topology(guarantee: &str, ticks: &str, finals: &str, totals: &str) -> Topology {
+pub fn topology(guarantee: &str, ticks: &str, finals: &str, totals: &str) -> Topology {
     let builder = StreamsBuilder::new();
     let stream = builder.stream(ticks, Consumed::<String, String>::default());
     stream

@@ -1,5 +1,8 @@
 //! Scenarios on Apache Kafka. Without a broker (`HIGHWATER_TEST_BOOTSTRAP`) they say that they were skipped.
 
 mod cluster;
+mod java;
+mod jvm;
 mod kills;
+mod outages;
 mod words;

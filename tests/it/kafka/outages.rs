@@ -1,0 +1,125 @@
+//! A broker that is away. Each test has a node of its own, started and stopped by `tests/kafka`.
+
+use super::cluster::{Cluster, LONG, Seen};
+use super::kills::topology;
+use highwater::{KafkaStreams, StreamsConfig};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+const PARTITIONS: i32 = 2;
+
+/// A node that nobody else uses; stopped when it is dropped.
+struct Node {
+    folder: tempfile::TempDir,
+    cluster: Cluster,
+}
+
+impl Node {
+    fn start() -> Option<Self> {
+        // Where there is no broker for the other tests there is none for these.
+        Cluster::there()?;
+        let folder = tempfile::tempdir().expect("a folder");
+        let started = of_kafka("start", folder.path());
+        assert!(started, "the node does not start");
+        let bootstrap = std::fs::read_to_string(folder.path().join("bootstrap")).expect("an address");
+        Some(Self { cluster: Cluster::at(bootstrap.trim()), folder })
+    }
+
+    /// kill -9, and the same ports and data again after a while.
+    fn away(&self, for_how_long: Duration, meanwhile: impl FnOnce(&Cluster)) {
+        assert!(of_kafka("kill", self.folder.path()), "the node is not killed");
+        meanwhile(&self.cluster);
+        super::cluster::pass(for_how_long);
+        assert!(of_kafka("restart", self.folder.path()), "the node does not come back");
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        of_kafka("stop", self.folder.path());
+    }
+}
+
+fn of_kafka(order: &str, folder: &Path) -> bool {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kafka");
+    let owner = std::process::id().to_string();
+    let mut command = Command::new(script);
+    command.arg(order).arg("--dir").arg(folder);
+    if order == "start" {
+        command.args(["--owner", &owner]);
+    }
+    command.stdout(std::process::Stdio::null()).status().expect("the script").success()
+}
+
+fn have(seen: &[Seen]) -> BTreeMap<String, u64> {
+    seen.iter().map(|(_, key, value)| (key.clone(), value.parse().expect("a count"))).collect()
+}
+
+/// Two minutes of ticks, the broker away in the middle of the first; the ticks of that time wait in their producer.
+fn broker_away(guarantee: &str, outage: Duration) {
+    let Some(node) = Node::start() else { return };
+    let cluster = &node.cluster;
+    let [ticks, finals, totals] = ["ticks", "finals", "totals"].map(|name| cluster.unique(name));
+    [&ticks, &finals, &totals].into_iter().for_each(|topic| cluster.create(topic, PARTITIONS));
+    let state = tempfile::tempdir().expect("a folder");
+    let config = StreamsConfig::new(cluster.unique("outage"), &cluster.bootstrap)
+        .set("processing.guarantee", guarantee)
+        .set("commit.interval.ms", "50")
+        .set("transaction.timeout.ms", "3000")
+        .set("session.timeout.ms", "3000")
+        .set("heartbeat.interval.ms", "500")
+        .set("highwater.idle.timeout.ms", "6000")
+        .set("state.dir", state.path().display().to_string());
+    let now = cluster.now();
+    let minute = now / 60_000 * 60_000;
+    // Dated so that an idle partition's clock would close the minute at once if it were believed.
+    let at = |second: i64| minute - 120_000 + second * 1_000;
+    let tick = |second: i64| {
+        for partition in 0..PARTITIONS {
+            cluster.hand_over(&ticks, partition, &format!("key-{partition}"), "tick", at(second));
+        }
+    };
+    let running = KafkaStreams::new(topology(guarantee, &ticks, &finals, &totals), config)
+        .expect("starts")
+        .start();
+    (0..20).for_each(&tick);
+    cluster.flush();
+    cluster.until(&totals, "the first ticks", |seen| have(seen).values().sum::<u64>() == 20 * PARTITIONS as u64);
+    node.away(outage, |_| (20..50).for_each(&tick));
+    cluster.flush();
+    (50..70).for_each(&tick);
+    cluster.flush();
+    let expected = |count: u64| -> BTreeMap<String, u64> {
+        (0..PARTITIONS).map(|partition| (format!("key-{partition}"), count)).collect()
+    };
+    cluster.until(&totals, "all ticks", |seen| have(seen) == expected(70));
+    let of_first = |seen: &[Seen]| -> Vec<u64> {
+        let first = seen.iter().filter(|(_, key, _)| key.ends_with(&format!("@{}", minute - 120_000)));
+        first.map(|(_, _, value)| value.parse().expect("a count")).collect()
+    };
+    let seen = cluster.until(&finals, "the first minute", |seen| of_first(seen).len() >= PARTITIONS as usize);
+    assert!(of_first(&seen).iter().all(|count| *count == 60), "a minute was cut: {seen:?}");
+    if guarantee == "exactly_once_v2" {
+        assert_eq!(of_first(&seen).len(), PARTITIONS as usize, "{seen:?}");
+    }
+    assert_eq!(running.counts().late, 0);
+    running.close(LONG).expect("a clean stop");
+}
+
+#[test]
+fn a_broker_that_restarts_is_waited_for() {
+    broker_away("exactly_once_v2", Duration::ZERO);
+}
+
+/// Longer than the transaction timeout and the idle timeout, while ticks wait in their producer: nothing is cut.
+#[test]
+fn a_broker_that_is_away_for_long_cuts_no_window_exactly_once() {
+    broker_away("exactly_once_v2", Duration::from_secs(9));
+}
+
+#[test]
+fn a_broker_that_is_away_for_long_cuts_no_window_at_least_once() {
+    broker_away("at_least_once", Duration::from_secs(9));
+}
