@@ -31,7 +31,9 @@ fn lines() -> impl Iterator<Item = (NoKey, String, Timestamp)> {
 }
 
 fn show(counts: Vec<(String, u64)>) {
-    counts.iter().for_each(|(word, count)| println!("{word} {count}"));
+    for (word, count) in counts {
+        println!("{word} {count}");
+    }
 }
 
 fn main() -> Result<(), BoxError> {

@@ -26,3 +26,8 @@ pages! {
     ChangingKeys: "../guide/src/changing-keys.md",
     Performance: "../guide/src/performance.md",
 }
+
+#[cfg(feature = "kafka")]
+pages! {
+    RunningOnKafka: "../guide/src/running-on-kafka.md",
+}

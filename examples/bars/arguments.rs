@@ -42,7 +42,7 @@ pub struct Arguments {
     /// Replay in N times real time instead of at full speed
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub speed: Option<String>,
-    /// Any property of the configuration, such as num.stream.threads=2; it is exactly_once_v2 unless told otherwise.
+    /// Any property of the configuration, such as num.stream.threads=2; results are written in transactions unless told otherwise.
     /// Repeatable
     #[arg(short = 'X', value_name = "KEY=VALUE")]
     pub property: Vec<String>,

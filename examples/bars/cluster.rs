@@ -117,7 +117,9 @@ impl<'a> Cluster<'a> {
         let group: BaseConsumer =
             self.client("consumer.").set("group.id", &self.on.application_id).create()?;
         let (ticks, mut partitions) = (self.on.topics.ticks(), TopicPartitionList::new());
-        ends.keys().for_each(|partition| _ = partitions.add_partition(&ticks, *partition));
+        for partition in ends.keys() {
+            partitions.add_partition(&ticks, *partition);
+        }
         let committed = group.committed_offsets(partitions, ANSWER)?;
         let is_behind = |(partition, end): (&i32, &i64)| {
             let found = committed.find_partition(&ticks, *partition).map(|found| found.offset());

@@ -91,7 +91,7 @@ impl Feeding<'_> {
         let mut pace = None;
         while let Some((symbol, tick)) = input.next(&outlet)? {
             let pace = pace.get_or_insert_with(|| self.begin(tick.at, &outlet));
-            if !self.is_due(pace, tick.at, feed.sent(), &clock) {
+            if !self.is_due(pace.as_ref(), tick.at, feed.sent(), &clock) {
                 break;
             }
             while !feed.push(&symbol, &tick)? && !self.stopped() {}
@@ -132,11 +132,11 @@ impl Feeding<'_> {
     }
 
     /// Waits until the next tick is due; `false` if it is to stop before.
-    fn is_due(&self, pace: &Option<Pace>, at: Timestamp, sent: u64, clock: &SystemClock) -> bool {
+    fn is_due(&self, pace: Option<&Pace>, at: Timestamp, sent: u64, clock: &SystemClock) -> bool {
         loop {
             let now = clock.monotonic();
             let by_rate = self.on.rate.map(|rate| (sent as f64 * 1_000.0 / rate) as i64 - now);
-            let by_pace = pace.as_ref().map(|pace| pace.until(at, now) as i64);
+            let by_pace = pace.map(|pace| pace.until(at, now) as i64);
             match by_rate.or(by_pace) {
                 Some(left @ 1..) => self.shutdown.wait(LOOK.min(Duration::from_millis(left.unsigned_abs()))),
                 _ => return true,

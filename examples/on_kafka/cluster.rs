@@ -30,6 +30,7 @@ const SCRATCH: &str = "scratch";
 pub struct Cluster(ClientConfig);
 
 impl Cluster {
+    #[expect(clippy::unnecessary_wraps, reason = "without the client it fails")]
     pub fn at(bootstrap_server: &str) -> Result<Self, BoxError> {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", bootstrap_server);
@@ -97,7 +98,7 @@ impl Cluster {
         produced: &Produced<K, V>,
         records: impl IntoIterator<Item = (K, V, Timestamp)>,
     ) -> Result<(), BoxError> {
-        let producer: BaseProducer =
+        let writer: BaseProducer =
             self.0.clone().set("enable.idempotence", "true").set("partitioner", "murmur2_random").create()?;
         let raw = Consumed::with(Bytes, Bytes).null_keys();
         for (key, value, at) in records {
@@ -105,11 +106,11 @@ impl Cluster {
             log.append(SCRATCH, produced, &key, &value, at)?;
             for (NullableKey(key), value) in log.read::<NullableKey<Vec<u8>>, Vec<u8>>(SCRATCH, &raw)? {
                 let record = BaseRecord::to(topic).payload(&value).timestamp(at.0.max(1));
-                let record = key.iter().fold(record, |record, key| record.key(key));
-                producer.send(record).map_err(|(error, _): (_, BaseRecord<'_, Vec<u8>, Vec<u8>>)| error)?;
+                let record = key.iter().fold(record, BaseRecord::key);
+                writer.send(record).map_err(|(error, _): (_, BaseRecord<'_, Vec<u8>, Vec<u8>>)| error)?;
             }
         }
-        Ok(producer.flush(ANSWER)?)
+        Ok(writer.flush(ANSWER)?)
     }
 
     pub fn read<K: 'static, V: 'static>(

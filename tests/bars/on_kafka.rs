@@ -26,7 +26,9 @@ fn six_times(ticks: &Path) -> String {
     let mut six = HEADER.to_owned();
     for line in text.lines().skip(1) {
         let (_, rest) = line.split_once(',').unwrap();
-        SYMBOLS.iter().for_each(|symbol| writeln!(six, "{symbol},{rest}").unwrap());
+        for symbol in SYMBOLS {
+            writeln!(six, "{symbol},{rest}").unwrap();
+        }
     }
     six
 }
@@ -90,7 +92,9 @@ fn two_processes_publish_each_bar_once() {
     let mut all = finals(&cluster, &topic);
     for symbol in SYMBOLS {
         let mut rows = all.remove(symbol).unwrap_or_default();
-        rows.iter_mut().for_each(|row| row[0] = "XRPETH".to_owned());
+        for row in &mut rows {
+            row[0] = "XRPETH".to_owned();
+        }
         compare(&ticks, rows, "published_M1", Coverage::Whole);
     }
     assert!(all.is_empty(), "{:?}", all.keys());

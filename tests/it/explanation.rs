@@ -21,7 +21,7 @@ fn a_silent_partition_says_what_will_move_it() {
         run.tick(&key(1), start, 100, 1);
         let explained = run.driver.explain(0);
         let text = explained.values().next().expect("a task").to_string();
-        let expected = "1 windows are open, the longest until 2024-03-08T10:01:00.000Z in `m1`; ticks-0 holds the watermark \
+        let expected = "1 window is open, the longest until 2024-03-08T10:01:00.000Z in `m1`; ticks-0 holds the watermark \
                         at 2024-03-08T10:00:05.000Z: silent";
         assert!(text.starts_with(expected) && text.contains(moved_by), "{text}");
     }

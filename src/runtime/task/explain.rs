@@ -88,7 +88,8 @@ impl fmt::Display for Explanation {
         match &self.longest_open {
             None => f.write_str("no window is open")?,
             Some((end, store)) => {
-                write!(f, "{} windows are open, the longest until {end}", self.open_windows)?;
+                let are = if self.open_windows == 1 { "window is" } else { "windows are" };
+                write!(f, "{} {are} open, the longest until {end}", self.open_windows)?;
                 store.iter().try_for_each(|store| write!(f, " in `{store}`"))?;
             }
         }
