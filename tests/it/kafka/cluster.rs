@@ -29,6 +29,7 @@ pub type Seen = (i32, String, String);
 /// A record as it lies in the log; null is `None`.
 pub struct Raw {
     pub partition: i32,
+    pub timestamp: i64,
     pub key: Option<Vec<u8>>,
     pub value: Option<Vec<u8>>,
 }
@@ -130,6 +131,7 @@ impl Cluster {
             match reader.poll(POLL) {
                 Some(Ok(message)) => seen.push(Raw {
                     partition: message.partition(),
+                    timestamp: message.timestamp().to_millis().unwrap_or(-1),
                     key: message.key().map(<[u8]>::to_vec),
                     value: message.payload().map(<[u8]>::to_vec),
                 }),
