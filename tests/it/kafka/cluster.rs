@@ -152,6 +152,14 @@ impl Cluster {
         metadata.topics().iter().map(|topic| topic.name().to_owned()).collect()
     }
 
+    /// The client ids of a group's members.
+    pub fn members(&self, group: &str) -> Vec<String> {
+        let asker: BaseConsumer = self.config().create().expect("consumer");
+        let list = asker.fetch_group_list(Some(group), LONG).expect("groups");
+        let members = list.groups().iter().flat_map(|group| group.members());
+        members.map(|member| member.client_id().to_owned()).collect()
+    }
+
     /// What a group has committed of a topic, by partition: the offset and what is kept with it.
     pub fn committed(&self, group: &str, topic: &str, partitions: i32) -> Vec<(i64, String)> {
         let asker: BaseConsumer = self.config().set("group.id", group).create().expect("consumer");

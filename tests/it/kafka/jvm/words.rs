@@ -151,6 +151,8 @@ fn waits_for_the_session_of_a_java_that_did_not_leave() {
     let java = Java::run(&application.cluster, &words);
     application.check("by Java");
     java.close_and_stay();
+    let members = application.cluster.members(&application.name);
+    assert!(members.len() == 1 && members[0].contains("StreamThread"), "{members:?}");
     application.run(Side::Highwater);
 }
 
