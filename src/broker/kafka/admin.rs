@@ -4,12 +4,12 @@
 //! that has a group id, and reading needs one anyway.
 
 use super::Waker;
+use super::changelog_reader::ChangelogReader;
 use super::failure::{Call, failure};
 use super::ffi::{
-    AdminEvent, Event, Handle, KafkaError, Notice, OffsetSpec, Partitions, Question, Queue, Told,
+    AdminEvent, Event, Handle, KafkaError, Notice, OffsetSpec, Question, Queue, Told,
 };
 use super::health::{self, Health};
-use super::readers::Readers;
 use crate::broker::{
     Admin, Answer, CommittedOffset, Failure, FailureKind, Isolation, LogBounds, LogRecord, NewTopic, Offsets,
     Ticket,
@@ -17,15 +17,15 @@ use crate::broker::{
 use crate::record::TopicPartition;
 use crate::time::{Clock, Timestamp};
 use rdkafka::types::RDKafkaErrorCode as Code;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 
 type Topics = BTreeMap<String, NewTopic>;
 type Handles = Box<dyn Fn(Isolation) -> Answer<Handle> + Send>;
 
-/// How long a partition that nobody asks for any more is read ahead, ms.
-const UNREAD_MS: i64 = 5_000;
+/// How long after a look at all topics the next one may come, ms, where answers say that what is known is old.
+const REFRESH_MS: i64 = 500;
 
 /// The answers of one client object.
 pub(super) struct KafkaAdmin {
@@ -43,6 +43,8 @@ pub(super) struct KafkaAdmin {
     last_number: u64,
     handles: Handles,
     waker: Waker,
+    /// The machine's clock when all topics were looked at because of an answer.
+    refreshed: i64,
     committed_log: Option<ChangelogReader>,
     uncommitted_log: Option<ChangelogReader>,
 }
@@ -67,15 +69,6 @@ struct Asked {
     starts: BTreeMap<TopicPartition, i64>,
     ends: BTreeMap<TopicPartition, i64>,
     committed: Offsets,
-}
-
-/// Partitions that are read outside of the group.
-struct ChangelogReader {
-    handle: Handle,
-    events: Queue,
-    readers: Readers,
-    /// Where each is read next, and when (machine's clock) it was asked for last.
-    next: BTreeMap<TopicPartition, (i64, i64)>,
 }
 
 impl KafkaAdmin {
@@ -105,6 +98,7 @@ impl KafkaAdmin {
             last_number: 0,
             handles,
             waker: waker.clone(),
+            refreshed: i64::MIN / 2,
             committed_log: None,
             uncommitted_log: None,
         })
@@ -140,6 +134,17 @@ impl KafkaAdmin {
         });
         if let Some(asked) = self.asked.get_mut(&ticket) {
             asked.all_topics = Some(all_topics);
+        }
+    }
+
+    /// librdkafka asks with the leader's epoch that it knows, and does not look for another after it was told that it
+    /// is old (2.12.1, seen after a restart of a broker): a look at all topics brings it up to date.
+    fn refresh(&mut self) {
+        let now = self.clock.monotonic();
+        if now - self.refreshed >= REFRESH_MS {
+            self.refreshed = now;
+            let (handle, timeout) = (self.handle.clone(), self.timeout);
+            std::thread::spawn(move || drop(handle.all_topics(timeout)));
         }
     }
 
@@ -179,7 +184,14 @@ impl KafkaAdmin {
             AdminEvent::Topics(topics) => self.hear_topics(ticket, topics),
             AdminEvent::Configs(configs) => asked.hear_configs(configs),
             AdminEvent::Created(made) => self.hear_created(ticket, made),
-            AdminEvent::Offsets(offsets) => asked.hear_offsets(side, offsets),
+            AdminEvent::Offsets(offsets) => {
+                let old =
+                    offsets.iter().any(|told| told.error.as_ref().is_some_and(|error| is_old(error.code)));
+                asked.hear_offsets(side, offsets);
+                if old {
+                    self.refresh();
+                }
+            }
             AdminEvent::Committed(committed) => asked.hear_committed(committed),
             AdminEvent::RecordsDeleted(deleted) => {
                 for (partition, error) in
@@ -299,6 +311,17 @@ impl KafkaAdmin {
     }
 }
 
+fn is_old(code: Code) -> bool {
+    matches!(
+        code,
+        Code::FencedLeaderEpoch
+            | Code::UnknownLeaderEpoch
+            | Code::NotLeaderForPartition
+            | Code::LeaderNotAvailable
+            | Code::ReplicaNotAvailable
+    )
+}
+
 impl Asked {
     fn hear_configs(&mut self, configs: Vec<(String, Result<BTreeMap<String, String>, KafkaError>)>) {
         for (name, told) in configs {
@@ -336,63 +359,6 @@ impl Asked {
                 self.committed.insert(told.partition, CommittedOffset { offset: told.offset, metadata });
             }
         }
-    }
-}
-
-impl ChangelogReader {
-    fn new(handle: Handle, waker: &Waker) -> Answer<Self> {
-        let none = || Failure::new(FailureKind::Fatal, "the reader has no queue");
-        let events = Queue::consumer(&handle).ok_or_else(none)?;
-        let readers = Readers::new(&handle, waker.clone());
-        Ok(Self { handle, events, readers, next: BTreeMap::new() })
-    }
-
-    fn begin(&mut self, partition: &TopicPartition, offset: i64, now: i64) -> Answer<()> {
-        let on = |error: &KafkaError| failure(error, Call::Ask, &format!("read {partition}"));
-        self.end(partition);
-        self.readers.split(std::slice::from_ref(partition));
-        self.handle.incremental_assign(&Partitions::at([(partition, offset)])).map_err(|error| on(&error))?;
-        self.readers.begun(partition, offset);
-        self.next.insert(partition.clone(), (offset, now));
-        Ok(())
-    }
-
-    fn end(&mut self, partition: &TopicPartition) {
-        if self.next.remove(partition).is_some() {
-            self.handle.incremental_unassign(&Partitions::at([(partition, 0)])).ok();
-            self.readers.release([partition]);
-        }
-    }
-
-    /// A restore that was given up does not say so.
-    fn end_unread(&mut self, now: i64) {
-        let unread = |(partition, (_, asked)): (&TopicPartition, &(i64, i64))| {
-            (now - asked > UNREAD_MS).then(|| partition.clone())
-        };
-        let unread: BTreeSet<TopicPartition> = self.next.iter().filter_map(unread).collect();
-        unread.iter().for_each(|partition| self.end(partition));
-    }
-
-    fn read(
-        &mut self,
-        from: &TopicPartition,
-        offset: i64,
-        max: usize,
-        now: i64,
-    ) -> Answer<(Vec<LogRecord>, i64)> {
-        while self.events.poll(0).is_some() {}
-        self.end_unread(now);
-        if self.next.get(from).is_none_or(|(next, _)| *next != offset) {
-            self.begin(from, offset, now)?;
-        }
-        let records = self.readers.fetch(from, max);
-        if records.is_err() {
-            self.end(from);
-        }
-        let records = records?;
-        let position = self.readers.position(from).unwrap_or(offset).max(offset);
-        self.next.insert(from.clone(), (position, now));
-        Ok((records, position))
     }
 }
 

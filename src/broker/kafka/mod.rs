@@ -4,6 +4,7 @@
 //! ours are two per transactional producer and one for each list of all topics.
 
 mod admin;
+mod changelog_reader;
 mod consumer;
 mod deliveries;
 mod failure;

@@ -81,12 +81,12 @@ fn broker_away(guarantee: &str, outage: Duration) {
             cluster.hand_over(&ticks, partition, &format!("key-{partition}"), "tick", at(second));
         }
     };
-    let running = KafkaStreams::new(topology(guarantee, &ticks, &finals, &totals), config)
-        .expect("starts")
-        .start();
+    let running =
+        KafkaStreams::new(topology(guarantee, &ticks, &finals, &totals), config).expect("starts").start();
     (0..20).for_each(&tick);
     cluster.flush();
-    cluster.until(&totals, "the first ticks", |seen| have(seen).values().sum::<u64>() == 20 * PARTITIONS as u64);
+    cluster
+        .until(&totals, "the first ticks", |seen| have(seen).values().sum::<u64>() == 20 * PARTITIONS as u64);
     node.away(outage, |_| (20..50).for_each(&tick));
     cluster.flush();
     (50..70).for_each(&tick);
