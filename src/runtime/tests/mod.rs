@@ -6,6 +6,7 @@ mod disk_full;
 mod disks;
 mod end_of_input;
 mod first;
+mod handed_on;
 mod kills;
 mod lost_offsets;
 #[cfg(feature = "rocksdb")]

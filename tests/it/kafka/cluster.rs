@@ -29,6 +29,7 @@ pub type Seen = (i32, String, String);
 /// A record as it lies in the log; null is `None`.
 pub struct Raw {
     pub partition: i32,
+    pub timestamp: i64,
     pub key: Option<Vec<u8>>,
     pub value: Option<Vec<u8>>,
 }
@@ -148,6 +149,7 @@ impl Cluster {
             match reader.poll(POLL) {
                 Some(Ok(message)) => seen.push(Raw {
                     partition: message.partition(),
+                    timestamp: message.timestamp().to_millis().unwrap_or(-1),
                     key: message.key().map(<[u8]>::to_vec),
                     value: message.payload().map(<[u8]>::to_vec),
                 }),
@@ -168,6 +170,14 @@ impl Cluster {
         metadata.topics().iter().map(|topic| topic.name().to_owned()).collect()
     }
 
+    /// The client ids of a group's members.
+    pub fn members(&self, group: &str) -> Vec<String> {
+        let asker: BaseConsumer = self.config().create().expect("consumer");
+        let list = asker.fetch_group_list(Some(group), LONG).expect("groups");
+        let members = list.groups().iter().flat_map(|group| group.members());
+        members.map(|member| member.client_id().to_owned()).collect()
+    }
+
     /// What a group has committed of a topic, by partition: the offset and what is kept with it.
     pub fn committed(&self, group: &str, topic: &str, partitions: i32) -> Vec<(i64, String)> {
         let asker: BaseConsumer = self.config().set("group.id", group).create().expect("consumer");
@@ -178,6 +188,17 @@ impl Cluster {
             (p.offset().to_raw().unwrap_or(-1), p.metadata().to_owned())
         };
         committed.elements().iter().map(of).collect()
+    }
+
+    /// Whether it becomes as it should be, to a deadline.
+    pub fn within(&self, topic: &str, mut right: impl FnMut(&[Seen]) -> bool) -> bool {
+        let clock = SystemClock::new();
+        while clock.monotonic() < LONG.as_millis() as i64 {
+            if right(&self.read(topic)) {
+                return true;
+            }
+        }
+        false
     }
 
     /// Reads until it is as it should be, to a deadline.

@@ -2,7 +2,7 @@
 
 use super::cluster::{Cluster, LONG, skipped};
 use highwater::time::{Clock, SystemClock};
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
@@ -16,7 +16,7 @@ pub const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/kafka");
 /// A Java process; it ends when this is dropped.
 pub struct Java {
     child: Child,
-    /// A topology runs until this ends.
+    /// A topology runs until it is told.
     input: Option<ChildStdin>,
     lines: Receiver<String>,
     said: Vec<String>,
@@ -48,7 +48,7 @@ impl Java {
         Self { child, input, lines, said: Vec::new() }
     }
 
-    /// A topology, once it runs.
+    /// A topology, once it runs; it leaves its group when it is closed.
     pub fn run(cluster: &Cluster, words: &[&str]) -> Self {
         let mut java = Self::start(cluster, words);
         java.until("it runs", |said| said.iter().any(|line| line == "state RUNNING"));
@@ -69,10 +69,23 @@ impl Java {
         &self.said
     }
 
-    /// Ends the input and waits for the clean end; what it said.
+    /// Waits for the clean end; what it said.
     #[track_caller]
-    pub fn close(mut self) -> Vec<String> {
-        drop(self.input.take());
+    pub fn close(self) -> Vec<String> {
+        self.end("leave\n")
+    }
+
+    /// As `KafkaStreams.close()` does it: the group has the member until its session has timed out.
+    #[track_caller]
+    pub fn close_and_stay(self) -> Vec<String> {
+        self.end("stay\n")
+    }
+
+    #[track_caller]
+    fn end(mut self, how: &str) -> Vec<String> {
+        let mut input = self.input.take().expect("its input");
+        input.write_all(how.as_bytes()).expect("told");
+        drop(input);
         self.until("it closes", |said| said.iter().any(|line| line == "closed true"));
         std::mem::take(&mut self.said)
     }

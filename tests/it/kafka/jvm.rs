@@ -3,6 +3,7 @@
 mod metadata;
 mod repartition;
 mod topics;
+mod windows;
 mod words;
 
 use super::cluster::{Cluster, LONG};

@@ -2,7 +2,7 @@
 
 use super::cluster::{Cluster, LONG, Seen};
 use super::kills::topology;
-use highwater::{KafkaStreams, StreamsConfig};
+use highwater::{KafkaStreams, State, StreamsConfig};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
@@ -94,7 +94,15 @@ fn broker_away(guarantee: &str, outage: Duration) {
     let expected = |count: u64| -> BTreeMap<String, u64> {
         (0..PARTITIONS).map(|partition| (format!("key-{partition}"), count)).collect()
     };
-    cluster.until(&totals, "all ticks", |seen| have(seen) == expected(70));
+    let mut last = BTreeMap::new();
+    let came = cluster.within(&totals, |seen| {
+        last = have(seen);
+        last == expected(70) || matches!(running.state(), State::Error)
+    });
+    if !came || last != expected(70) {
+        let (state, snapshot) = (running.state(), running.snapshot());
+        panic!("{last:?}, {state:?}, {snapshot:?}, {:?}", running.close(Duration::from_secs(5)));
+    }
     let of_first = |seen: &[Seen]| -> Vec<u64> {
         let first = seen.iter().filter(|(_, key, _)| key.ends_with(&format!("@{}", minute - 120_000)));
         first.map(|(_, _, value)| value.parse().expect("a count")).collect()

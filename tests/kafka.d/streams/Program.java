@@ -1,4 +1,3 @@
-import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -7,9 +6,10 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
+import java.util.Scanner;
 import java.util.TreeMap;
-import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.TimeUnit;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
@@ -41,8 +41,9 @@ import org.apache.kafka.streams.processor.internals.TopicPartitionMetadata;
 import org.apache.kafka.streams.state.BuiltInDslStoreSuppliers.InMemoryDslStoreSuppliers;
 
 /**
- * Kafka Streams on topics that Highwater has a part in. `Program WHAT NAMES...` prints a line for whatever it sees; a
- * topology runs until standard input ends, and nothing runs for longer than LIMIT.
+ * Kafka Streams on topics that Highwater has a part in. `Program WHAT NAMES...` prints a line for whatever it sees. A
+ * topology runs until there is a line of input, or its end: `stay` closes it as a plain `close()` does, any other line
+ * leaves the group too. Nothing runs for longer than LIMIT.
  */
 public final class Program {
     private static final String BOOTSTRAP = System.getenv("HIGHWATER_TEST_BOOTSTRAP");
@@ -159,20 +160,19 @@ public final class Program {
         Path state = Files.createTempDirectory("highwater-streams");
         Topology topology = builder.build();
         KafkaStreams streams = new KafkaStreams(topology, configuration(application, guarantee, state));
-        CountDownLatch end = new CountDownLatch(1);
+        BlockingQueue<String> end = new LinkedBlockingQueue<>();
         streams.setUncaughtExceptionHandler(error -> {
             error.printStackTrace();
             say("failed " + error);
-            end.countDown();
+            end.add("failed");
             return StreamThreadExceptionResponse.SHUTDOWN_CLIENT;
         });
         streams.setStateListener((state_, before) -> say("state " + state_));
         streams.start();
-        Thread input = new Thread(() -> untilInputEnds(end));
+        Thread input = new Thread(() -> end.add(firstLine()));
         input.setDaemon(true);
         input.start();
-        end.await(LIMIT.toMillis(), TimeUnit.MILLISECONDS);
-        boolean leave = System.getenv("HIGHWATER_TEST_STAY") == null;
+        boolean leave = !"stay".equals(end.take());
         CloseOptions options = CloseOptions.timeout(Duration.ofSeconds(30));
         boolean closed = streams.close(leave
             ? options.withGroupMembershipOperation(CloseOptions.GroupMembershipOperation.LEAVE_GROUP)
@@ -181,13 +181,10 @@ public final class Program {
         say("closed " + closed);
     }
 
-    private static void untilInputEnds(CountDownLatch end) {
-        try {
-            while (System.in.read() >= 0) { }
-        } catch (IOException error) {
-            say("failed " + error);
+    private static String firstLine() {
+        try (Scanner input = new Scanner(System.in)) {
+            return input.hasNextLine() ? input.nextLine() : "";
         }
-        end.countDown();
     }
 
     private static Properties configuration(String application, String guarantee, Path state) {

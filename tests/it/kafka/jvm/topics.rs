@@ -27,7 +27,7 @@ fn until_counted(cluster: &Cluster, topic: &str, keys: usize, sum: u64) -> Last 
     counted
 }
 
-fn count_per_minute(lines: &str, counts: &str) -> Topology {
+pub(super) fn count_per_minute(lines: &str, counts: &str) -> Topology {
     let builder = StreamsBuilder::new();
     builder
         .stream(lines, Consumed::<String, String>::default())

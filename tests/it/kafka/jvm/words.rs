@@ -103,9 +103,16 @@ impl Application {
     }
 }
 
-fn in_turn(guarantee: &'static str, sides: &[Side]) {
-    let Some(mut application) = Application::new(guarantee) else { return };
+fn in_turn(guarantee: &'static str, sides: &[Side]) -> Option<Application> {
+    let mut application = Application::new(guarantee)?;
     sides.iter().for_each(|side| application.run(*side));
+    Some(application)
+}
+
+/// The largest time of a count.
+fn latest(application: &Application) -> i64 {
+    let counts = application.cluster.read_raw(&application.counts);
+    counts.iter().map(|record| record.timestamp).max().expect("counts")
 }
 
 const JAVA_FIRST: [Side; 4] = [Side::Java, Side::Highwater, Side::Java, Side::Highwater];
@@ -121,14 +128,32 @@ fn goes_on_where_java_stopped_at_least_once() {
     in_turn("at_least_once", &JAVA_FIRST);
 }
 
+/// The changelog has the event times.
 #[test]
 fn java_goes_on_where_it_stopped_exactly_once() {
-    in_turn("exactly_once_v2", &HIGHWATER_FIRST);
+    let Some(application) = in_turn("exactly_once_v2", &HIGHWATER_FIRST) else { return };
+    assert_eq!(latest(&application), 1_000 * application.rounds);
 }
 
+/// The changelog's times are the wall clock's, which Java takes for the rows' own.
 #[test]
 fn java_goes_on_where_it_stopped_at_least_once() {
-    in_turn("at_least_once", &HIGHWATER_FIRST);
+    let Some(application) = in_turn("at_least_once", &HIGHWATER_FIRST) else { return };
+    assert!(latest(&application) > 1_700_000_000_000);
+}
+
+/// A plain `close()` leaves Java's member in the group, whose protocol is not ours, until its session has timed out.
+#[test]
+fn waits_for_the_session_of_a_java_that_did_not_leave() {
+    let Some(mut application) = Application::new("exactly_once_v2") else { return };
+    application.write();
+    let words = ["words", &application.name, application.guarantee, &application.lines, &application.counts];
+    let java = Java::run(&application.cluster, &words);
+    application.check("by Java");
+    java.close_and_stay();
+    let members = application.cluster.members(&application.name);
+    assert!(members.len() == 1 && members[0].contains("StreamThread"), "{members:?}");
+    application.run(Side::Highwater);
 }
 
 /// Kafka's own tool: the input from its beginning, and no internal topic is left.
