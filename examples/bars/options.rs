@@ -28,6 +28,7 @@ pub struct Options {
     /// For the configuration of the engine, in the order given.
     pub properties: Vec<(String, String)>,
     /// None: on the embedded log.
+    #[cfg_attr(not(feature = "kafka"), allow(dead_code, reason = "checked all the same"))]
     pub kafka: Option<OnKafka>,
 }
 

@@ -34,6 +34,7 @@ impl Topics {
         format!("{}bars_final_{}", self.prefix, timeframe.name())
     }
 
+    #[cfg_attr(not(feature = "kafka"), allow(dead_code, reason = "made on Kafka alone"))]
     pub fn all(&self) -> Vec<String> {
         let bars =
             Timeframe::ALL.into_iter().flat_map(|timeframe| [self.live(timeframe), self.finals(timeframe)]);
