@@ -6,7 +6,9 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
+use rdkafka::groups::GroupInfo;
 use rdkafka::message::Message as _;
+use rdkafka::metadata::MetadataPartition;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::{Offset, TopicPartitionList};
 use std::io::Write as _;
@@ -83,6 +85,12 @@ impl Cluster {
         self.create_with(topic, partitions, &[("retention.ms", "-1")]);
     }
 
+    pub fn create_all<const N: usize>(&self, topics: [&str; N], partitions: i32) {
+        for topic in topics {
+            self.create(topic, partitions);
+        }
+    }
+
     pub fn create_with(&self, topic: &str, partitions: i32, config: &[(&str, &str)]) {
         let admin: AdminClient<DefaultClientContext> = self.config().create().expect("admin");
         let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
@@ -138,7 +146,8 @@ impl Cluster {
             .create()
             .expect("consumer");
         let metadata = reader.fetch_metadata(Some(topic), LONG).expect("metadata");
-        let partitions: Vec<i32> = metadata.topics()[0].partitions().iter().map(|p| p.id()).collect();
+        let partitions: Vec<i32> =
+            metadata.topics()[0].partitions().iter().map(MetadataPartition::id).collect();
         let mut list = TopicPartitionList::new();
         for partition in &partitions {
             list.add_partition_offset(topic, *partition, Offset::Beginning).expect("partition");
@@ -154,7 +163,7 @@ impl Cluster {
                     value: message.payload().map(<[u8]>::to_vec),
                 }),
                 Some(Err(KafkaError::PartitionEOF(partition))) if !ended.contains(&partition) => {
-                    ended.push(partition)
+                    ended.push(partition);
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) | None => {}
                 Some(Err(error)) => panic!("{error}"),
@@ -174,7 +183,7 @@ impl Cluster {
     pub fn members(&self, group: &str) -> Vec<String> {
         let asker: BaseConsumer = self.config().create().expect("consumer");
         let list = asker.fetch_group_list(Some(group), LONG).expect("groups");
-        let members = list.groups().iter().flat_map(|group| group.members());
+        let members = list.groups().iter().flat_map(GroupInfo::members);
         members.map(|member| member.client_id().to_owned()).collect()
     }
 
@@ -182,7 +191,7 @@ impl Cluster {
     pub fn committed(&self, group: &str, topic: &str, partitions: i32) -> Vec<(i64, String)> {
         let asker: BaseConsumer = self.config().set("group.id", group).create().expect("consumer");
         let mut list = TopicPartitionList::new();
-        (0..partitions).for_each(|partition| drop(list.add_partition(topic, partition)));
+        list.add_partition_range(topic, 0, partitions - 1);
         let committed = asker.committed_offsets(list, LONG).expect("committed offsets");
         let of = |p: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| {
             (p.offset().to_raw().unwrap_or(-1), p.metadata().to_owned())

@@ -61,10 +61,10 @@ impl Java {
         let clock = SystemClock::new();
         while !right(&self.said) {
             let left = LONG.saturating_sub(Duration::from_millis(clock.monotonic().unsigned_abs()));
-            match self.lines.recv_timeout(left) {
-                Ok(line) => self.said.push(line),
-                Err(_) => panic!("Kafka Streams: {what}: not within {LONG:?}; it said {:#?}", self.said),
-            }
+            let Ok(line) = self.lines.recv_timeout(left) else {
+                panic!("Kafka Streams: {what}: not within {LONG:?}; it said {:#?}", self.said);
+            };
+            self.said.push(line);
         }
         &self.said
     }

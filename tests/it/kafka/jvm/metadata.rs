@@ -68,7 +68,7 @@ fn until_committed(
 fn is_read_by_java(guarantee: &str) {
     let Some(cluster) = Java::there() else { return };
     let [application, ticks, results] = ["metadata", "ticks", "finals"].map(|name| cluster.unique(name));
-    [&ticks, &results].into_iter().for_each(|topic| cluster.create(topic, 2));
+    cluster.create_all([&ticks, &results], 2);
     for partition in 0..2 {
         for (tick, at) in [("x", 1_000), ("y", 59_000), ("x", 61_000), ("z", 122_000)] {
             cluster.write_to(&ticks, partition, "k", tick, at + i64::from(partition));
@@ -129,7 +129,7 @@ fn our_metadata_is_read_by_java_at_least_once() {
 fn a_partition_time_of_java_is_read() {
     let Some(cluster) = Java::there() else { return };
     let [application, input, output] = ["times", "input", "output"].map(|name| cluster.unique(name));
-    [&input, &output].into_iter().for_each(|topic| cluster.create(topic, 1));
+    cluster.create_all([&input, &output], 1);
     cluster.write(&input, [("a", "first", 5_000), ("a", "second", 4_000)]);
     let java = Java::run(&cluster, &["copy", &application, "exactly_once_v2", &input, &output]);
     cluster.until(&output, "a copy", |seen| seen.len() == 2);

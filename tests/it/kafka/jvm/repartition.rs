@@ -36,7 +36,7 @@ impl World {
         let cluster = Java::there()?;
         let [application, lines, counts, elsewhere] =
             ["parts", "lines", "counts", "elsewhere"].map(|name| cluster.unique(name));
-        [&lines, &counts, &elsewhere].into_iter().for_each(|topic| cluster.create(topic, 2));
+        cluster.create_all([&lines, &counts, &elsewhere], 2);
         let repartition = format!("{application}-by-word-repartition");
         cluster.create_with(&repartition, 2, &[("cleanup.policy", "delete"), ("retention.ms", "-1")]);
         let state = tempfile::tempdir().expect("a folder");

@@ -59,7 +59,9 @@ fn windowed_keys_are_the_same() {
     let Some(cluster) = Java::there() else { return };
     let [lines, theirs, ours, told] = ["lines", "theirs", "ours", "told"].map(|name| cluster.unique(name));
     let sizes = [(&lines, 2), (&theirs, 5), (&ours, 5), (&told, 1)];
-    sizes.into_iter().for_each(|(topic, n)| cluster.create(topic, n));
+    for (topic, n) in sizes {
+        cluster.create(topic, n);
+    }
     let mut expected: BTreeMap<String, u64> = BTreeMap::new();
     for (minute, times) in [(1, 1), (2, 3), (28_000_000, 2)] {
         let start = minute * 60_000;
@@ -109,10 +111,12 @@ fn a_key_goes_to_the_same_partition() {
     let Some(cluster) = Java::there() else { return };
     let [input, theirs, ours] = ["input", "theirs", "ours"].map(|name| cluster.unique(name));
     let sizes = [(&input, 1), (&theirs, 12), (&ours, 12)];
-    sizes.into_iter().for_each(|(topic, n)| cluster.create(topic, n));
+    for (topic, n) in sizes {
+        cluster.create(topic, n);
+    }
     let keys: BTreeSet<String> =
         KEYS.iter().map(|key| (*key).to_owned()).chain((0..150).map(|n| "k".repeat(n))).collect();
-    keys.iter().for_each(|key| cluster.write(&input, [(&**key, "x", 1)]));
+    cluster.write(&input, keys.iter().map(|key| (&**key, "x", 1)));
     let all = |seen: &[(i32, String, String)]| seen.len() == keys.len();
 
     let java = Java::run(&cluster, &["copy", &cluster.unique("java"), "at_least_once", &input, &theirs]);

@@ -18,7 +18,7 @@ impl World {
     fn new() -> Option<Self> {
         let cluster = Java::there()?;
         let [application, lines, counts] = ["windows", "lines", "counts"].map(|name| cluster.unique(name));
-        [&lines, &counts].into_iter().for_each(|topic| cluster.create(topic, 1));
+        cluster.create_all([&lines, &counts], 1);
         let state = tempfile::tempdir().expect("a folder");
         Some(Self { cluster, application, lines, counts, state, records: 0 })
     }

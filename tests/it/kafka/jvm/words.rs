@@ -42,7 +42,7 @@ impl Application {
     fn new(guarantee: &'static str) -> Option<Self> {
         let cluster = Java::there()?;
         let [name, lines, counts] = ["shared", "lines", "counts"].map(|name| cluster.unique(name));
-        [&lines, &counts].into_iter().for_each(|topic| cluster.create(topic, PARTITIONS));
+        cluster.create_all([&lines, &counts], PARTITIONS);
         let state = tempfile::tempdir().expect("a folder");
         let expected = BTreeMap::new();
         Some(Self { cluster, name, guarantee, lines, counts, state, expected, rounds: 0 })
@@ -105,7 +105,9 @@ impl Application {
 
 fn in_turn(guarantee: &'static str, sides: &[Side]) -> Option<Application> {
     let mut application = Application::new(guarantee)?;
-    sides.iter().for_each(|side| application.run(*side));
+    for side in sides {
+        application.run(*side);
+    }
     Some(application)
 }
 
