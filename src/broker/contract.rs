@@ -271,9 +271,9 @@ pub(crate) fn transaction(
     }
     flush(harness, producer);
     if commits {
-        commit(harness, producer)
+        commit(harness, producer);
     } else {
-        abort(harness, producer)
+        abort(harness, producer);
     }
     Waiting::new(harness).until_stable(target);
 }

@@ -6,9 +6,7 @@
 use super::Waker;
 use super::changelog_reader::ChangelogReader;
 use super::failure::{Call, failure};
-use super::ffi::{
-    AdminEvent, Event, Handle, KafkaError, Notice, OffsetSpec, Question, Queue, Told,
-};
+use super::ffi::{AdminEvent, Event, Handle, KafkaError, Notice, OfTopic, OffsetSpec, Question, Queue, Told};
 use super::health::{self, Health};
 use crate::broker::{
     Admin, Answer, CommittedOffset, Failure, FailureKind, Isolation, LogBounds, LogRecord, NewTopic, Offsets,
@@ -203,7 +201,7 @@ impl KafkaAdmin {
         }
     }
 
-    fn hear_topics(&mut self, ticket: Ticket, topics: Vec<(String, Result<u32, KafkaError>)>) {
+    fn hear_topics(&mut self, ticket: Ticket, topics: Vec<OfTopic<u32>>) {
         let mut found = BTreeMap::new();
         for (name, told) in topics {
             match told {
@@ -233,7 +231,7 @@ impl KafkaAdmin {
         }
     }
 
-    fn hear_created(&mut self, ticket: Ticket, made: Vec<(String, Result<(), KafkaError>)>) {
+    fn hear_created(&mut self, ticket: Ticket, made: Vec<OfTopic<()>>) {
         if let Some(asked) = self.asked.get_mut(&ticket) {
             for (name, told) in made {
                 match told {
@@ -323,7 +321,7 @@ fn is_old(code: Code) -> bool {
 }
 
 impl Asked {
-    fn hear_configs(&mut self, configs: Vec<(String, Result<BTreeMap<String, String>, KafkaError>)>) {
+    fn hear_configs(&mut self, configs: Vec<OfTopic<BTreeMap<String, String>>>) {
         for (name, told) in configs {
             match told {
                 Ok(config) => {

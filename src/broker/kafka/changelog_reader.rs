@@ -51,7 +51,9 @@ impl ChangelogReader {
             (now - asked > UNREAD_MS).then(|| partition.clone())
         };
         let unread: BTreeSet<TopicPartition> = self.next.iter().filter_map(unread).collect();
-        unread.iter().for_each(|partition| self.end(partition));
+        for partition in &unread {
+            self.end(partition);
+        }
     }
 
     pub(super) fn read(

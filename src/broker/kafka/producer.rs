@@ -281,8 +281,9 @@ fn take_reports(shared: &Shared, events: &Queue) {
         let Some(event) = events.poll(POLL_MS) else { continue };
         match event.told() {
             Notice::Deliveries(deliveries) => {
-                if shared.deliveries.report(deliveries) {
-                    shared.health.answered();
+                let waited_for = shared.deliveries.report(deliveries);
+                shared.health.answered();
+                if waited_for {
                     (shared.waker)();
                 }
             }

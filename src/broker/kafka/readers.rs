@@ -20,7 +20,7 @@ const SEEK_MS: i32 = 100;
 pub(super) struct Readers {
     handle: Handle,
     waker: Waker,
-    readers: BTreeMap<TopicPartition, Reader>,
+    by_partition: BTreeMap<TopicPartition, Reader>,
 }
 
 struct Reader {
@@ -40,7 +40,7 @@ struct Reader {
 
 impl Readers {
     pub(super) fn new(handle: &Handle, waker: Waker) -> Self {
-        Self { handle: handle.clone(), waker, readers: BTreeMap::new() }
+        Self { handle: handle.clone(), waker, by_partition: BTreeMap::new() }
     }
 
     /// Before a partition is assigned: else its first records would come to the consumer's queue.
@@ -52,7 +52,7 @@ impl Readers {
 
     fn reader(&mut self, partition: &TopicPartition) -> &mut Reader {
         let (handle, waker) = (&self.handle, &self.waker);
-        self.readers.entry(partition.clone()).or_insert_with(|| {
+        self.by_partition.entry(partition.clone()).or_insert_with(|| {
             let mut queue = Queue::partition(handle, &partition.topic, partition.partition);
             if let Some(queue) = &mut queue {
                 queue.wake(waker.clone());
@@ -76,13 +76,13 @@ impl Readers {
 
     /// Whether it has to be assigned again before it can be read.
     pub(super) fn is_stopped(&self, partition: &TopicPartition) -> bool {
-        self.readers.get(partition).is_some_and(|reader| reader.stopped)
+        self.by_partition.get(partition).is_some_and(|reader| reader.stopped)
     }
 
     /// Where to assign a partition that is owned: where it is read, or `otherwise`.
     pub(super) fn begin_again(&mut self, partition: &TopicPartition, otherwise: i64) -> i64 {
         let position = self.position(partition);
-        if let Some(reader) = self.readers.get_mut(partition) {
+        if let Some(reader) = self.by_partition.get_mut(partition) {
             (reader.stopped, reader.seeking) = (false, reader.sought.is_some());
             reader.sought = position;
         }
@@ -92,7 +92,7 @@ impl Readers {
     /// These are read no more.
     pub(super) fn release<'a>(&mut self, partitions: impl IntoIterator<Item = &'a TopicPartition>) {
         for partition in partitions {
-            if let Some(reader) = self.readers.get_mut(partition) {
+            if let Some(reader) = self.by_partition.get_mut(partition) {
                 (reader.sought, reader.seeking, reader.end, reader.failure) = (None, false, None, None);
                 reader.stopped = false;
             }
@@ -100,13 +100,14 @@ impl Readers {
     }
 
     pub(super) fn release_all(&mut self) {
-        let all: Vec<TopicPartition> = self.readers.keys().cloned().collect();
+        let all: Vec<TopicPartition> = self.by_partition.keys().cloned().collect();
         self.release(&all);
     }
 
     /// Where it is refused the partition has not been started yet: the next look tries again.
     fn go(&mut self, partition: &TopicPartition) -> bool {
-        let Some(Reader { sought: Some(offset), seeking: true, .. }) = self.readers.get(partition) else {
+        let Some(Reader { sought: Some(offset), seeking: true, .. }) = self.by_partition.get(partition)
+        else {
             return true;
         };
         let mut at = Partitions::at([(partition, *offset)]);
@@ -115,7 +116,7 @@ impl Readers {
             return false;
         }
         self.handle.resume(&Partitions::at([(partition, *offset)])).ok();
-        if let Some(reader) = self.readers.get_mut(partition) {
+        if let Some(reader) = self.by_partition.get_mut(partition) {
             reader.seeking = false;
         }
         true
@@ -125,7 +126,7 @@ impl Readers {
         let arrived = self.go(partition);
         let unread =
             || Failure::new(FailureKind::Fatal, format!("{partition} is not read: nothing was sought"));
-        let reader = self.readers.get_mut(partition).filter(|reader| reader.sought.is_some());
+        let reader = self.by_partition.get_mut(partition).filter(|reader| reader.sought.is_some());
         let reader = reader.ok_or_else(unread)?;
         if let Some(failure) = reader.failure.take() {
             return Err(failure);
@@ -163,7 +164,7 @@ impl Readers {
 
     /// Past markers and aborted records: the client's own position, and an end that was reached behind a hole.
     pub(super) fn position(&self, partition: &TopicPartition) -> Option<i64> {
-        let reader = self.readers.get(partition)?;
+        let reader = self.by_partition.get(partition)?;
         let sought = reader.sought?;
         if reader.seeking {
             return Some(sought);

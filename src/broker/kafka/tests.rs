@@ -217,7 +217,9 @@ fn members_share_and_hand_over(protocol: &[(&str, &str)]) {
     let mut config = harness.config("member");
     if protocol.contains(&("group.protocol", "consumer")) {
         let of_broker = ["session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy"];
-        of_broker.into_iter().for_each(|name| drop(config.consumer.remove(name)));
+        for name in of_broker {
+            config.consumer.remove(name);
+        }
     }
     config.consumer.extend(protocol.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
     let kafka = KafkaClient::new(config, Arc::new(|| {}), harness.clock.clone());

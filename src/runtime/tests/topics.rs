@@ -55,7 +55,9 @@ fn an_assignor_that_parts_what_is_read_together_is_refused() {
         left.merge(&right).to("out", Produced::with(Utf8, Utf8));
         let config = Guarantee::ExactlyOnce.config().set("partition.assignment.strategy", strategy);
         let mut world = World::new(builder.build().expect("builds"), config, 1);
-        ["left", "right", "out"].into_iter().for_each(|topic| world.topic(topic, 2));
+        for topic in ["left", "right", "out"] {
+            world.topic(topic, 2);
+        }
         if refused {
             let text = error(&mut world);
             assert!(text.contains("a task of sub-topology 0 reads 2 topics"), "{text}");

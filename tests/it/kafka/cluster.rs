@@ -68,6 +68,7 @@ impl Cluster {
     }
 
     /// A name that nobody else uses.
+    #[expect(clippy::unused_self, reason = "asked of the cluster, like the rest")]
     pub fn unique(&self, name: &str) -> String {
         static NAMES: AtomicU32 = AtomicU32::new(0);
         let (date, number) = (SystemClock::new().now().0, NAMES.fetch_add(1, Ordering::SeqCst));
@@ -118,6 +119,7 @@ impl Cluster {
         self.writer.flush(LONG).expect("flush");
     }
 
+    #[expect(clippy::unused_self, reason = "asked of the cluster, like the rest")]
     pub fn now(&self) -> i64 {
         SystemClock::new().now().0
     }

@@ -43,11 +43,14 @@ pub(in super::super) enum Question<'a> {
     DeleteRecords(&'a BTreeMap<TopicPartition, i64>),
 }
 
+/// What is told of a topic, by name.
+pub(in super::super) type OfTopic<T> = (String, Result<T, KafkaError>);
+
 /// An answer; the parts that belong to single topics or partitions have errors of their own.
 pub(in super::super) enum AdminEvent {
-    Topics(Vec<(String, Result<u32, KafkaError>)>),
-    Configs(Vec<(String, Result<BTreeMap<String, String>, KafkaError>)>),
-    Created(Vec<(String, Result<(), KafkaError>)>),
+    Topics(Vec<OfTopic<u32>>),
+    Configs(Vec<OfTopic<BTreeMap<String, String>>>),
+    Created(Vec<OfTopic<()>>),
     Offsets(Vec<Told>),
     Committed(Vec<Told>),
     RecordsDeleted(Vec<Told>),
@@ -158,8 +161,8 @@ impl Handle {
                 }
                 made
             };
-            let mut made: Vec<_> = topics.iter().map(make).filter(|made| !made.is_null()).collect();
-            let (start, count) = (made.as_mut_ptr(), made.len());
+            let mut orders: Vec<_> = topics.iter().map(make).filter(|made| !made.is_null()).collect();
+            let (start, count) = (orders.as_mut_ptr(), orders.len());
             rd::rd_kafka_CreateTopics(self.raw(), start, count, options.0, answers.raw());
             rd::rd_kafka_NewTopic_destroy_array(start, count);
         }

@@ -14,7 +14,7 @@ mod partitions;
 mod queue;
 mod transactions;
 
-pub(super) use admin::{AdminEvent, OffsetSpec, Question};
+pub(super) use admin::{AdminEvent, OfTopic, OffsetSpec, Question};
 pub(super) use event::{Event, Notice, Severity};
 use message::Message;
 pub(super) use message::{Delivery, Item};

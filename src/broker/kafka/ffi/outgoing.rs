@@ -54,7 +54,7 @@ impl TopicHandles {
         let mut values = [
             value(rd::rd_kafka_vtype_t::RD_KAFKA_VTYPE_RKT, |u| u.rkt = topic),
             value(rd::rd_kafka_vtype_t::RD_KAFKA_VTYPE_PARTITION, |u| {
-                u.i32_ = record.target.partition as i32
+                u.i32_ = record.target.partition as i32;
             }),
             value(rd::rd_kafka_vtype_t::RD_KAFKA_VTYPE_MSGFLAGS, |u| u.i = rd::RD_KAFKA_MSG_F_COPY),
             value(rd::rd_kafka_vtype_t::RD_KAFKA_VTYPE_TIMESTAMP, |u| u.i64_ = writable(record.timestamp)),
