@@ -69,6 +69,7 @@ pub(crate) struct Settings {
 }
 
 /// What the client of Kafka needs besides its own properties. Times are in ms.
+#[cfg_attr(not(feature = "kafka"), allow(dead_code, reason = "there is no such client"))]
 #[derive(Clone, Debug)]
 pub(crate) struct KafkaSettings {
     /// `host:port`; empty on the embedded log.

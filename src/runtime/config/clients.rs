@@ -3,6 +3,8 @@
 //! A later one counts: our defaults, properties without a prefix, `consumer.` (`producer.`, `admin.`), `main.consumer.`
 //! or `restore.consumer.`, and last what must not be changed.
 
+#![cfg_attr(not(feature = "kafka"), allow(dead_code, reason = "the client of Kafka is made with it"))]
+
 use super::StreamsConfig;
 use super::client_properties::{Java, Scope, java, reserved, scope};
 use super::properties::{find, is_secret};

@@ -13,6 +13,7 @@ mod reference;
 #[cfg(test)]
 mod tests;
 
+#[cfg(any(feature = "kafka", test))]
 pub(crate) use clients::ClientKind;
 
 use super::settings::Settings;

@@ -1,19 +1,25 @@
 //! Processes that kill themselves at each named point of a commit, while another one shares the work; what comes out is
 //! the fold, each final once.
 
-use super::cluster::{Cluster, LONG, Seen};
+#[cfg(feature = "crash-points")]
+use super::cluster::LONG;
+use super::cluster::{Cluster, Seen};
 use highwater::time::{Clock, SystemClock, TimeWindows, minutes};
 use highwater::{
     Consumed, Grouped, KafkaStreams, Materialized, Produced, StreamsBuilder, StreamsConfig, Suppressed,
     Topology,
 };
 use std::collections::BTreeMap;
+#[cfg(feature = "crash-points")]
 use std::os::unix::process::ExitStatusExt as _;
+#[cfg(feature = "crash-points")]
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 const PARTITIONS: i32 = 4;
+#[cfg(feature = "crash-points")]
 const KILLS_PER_POINT: u64 = 2;
+#[cfg(feature = "crash-points")]
 const SIGKILL: i32 = 9;
 /// Event time between two rounds of input, ms.
 const ROUND: i64 = 7_000;
@@ -36,7 +42,9 @@ impl World {
         let cluster = Cluster::there()?;
         let [application, ticks, finals, totals] =
             ["kills", "ticks", "finals", "totals"].map(|name| cluster.unique(name));
-        [&ticks, &finals, &totals].into_iter().for_each(|topic| cluster.create(topic, PARTITIONS));
+        for topic in [&ticks, &finals, &totals] {
+            cluster.create(topic, PARTITIONS);
+        }
         let state = tempfile::tempdir().expect("a folder");
         Some(Self { cluster, application, guarantee, ticks, finals, totals, state, rounds: 0 })
     }
@@ -98,7 +106,9 @@ impl World {
         self.cluster.until(&self.totals, "totals are the fold", |seen| have(seen) == totals);
         let seen = self.cluster.until(&self.finals, "finals are the fold", |seen| have(seen) == finals);
         let mut by_key: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        seen.iter().for_each(|(_, key, value)| by_key.entry(key).or_default().push(value));
+        for (_, key, value) in &seen {
+            by_key.entry(key).or_default().push(value);
+        }
         for (key, values) in by_key {
             if self.guarantee == "exactly_once_v2" {
                 assert_eq!(values.len(), 1, "{key}: {values:?}");
@@ -164,6 +174,7 @@ fn a_process_of_these_tests() {
     panic!("it ended by itself: {ended:?}");
 }
 
+#[cfg(feature = "crash-points")]
 fn kill_at(guarantee: &'static str, points: &[&str]) {
     let Some(mut world) = World::new(guarantee) else { return };
     let clock = SystemClock::new();
@@ -190,6 +201,7 @@ fn kill_at(guarantee: &'static str, points: &[&str]) {
     drop((steady, second));
 }
 
+#[cfg(feature = "crash-points")]
 fn tail(log: &Path) -> String {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().rev().take(30).collect();

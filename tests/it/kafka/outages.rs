@@ -62,7 +62,9 @@ fn broker_away(guarantee: &str, outage: Duration) {
     let Some(node) = Node::start() else { return };
     let cluster = &node.cluster;
     let [ticks, finals, totals] = ["ticks", "finals", "totals"].map(|name| cluster.unique(name));
-    [&ticks, &finals, &totals].into_iter().for_each(|topic| cluster.create(topic, PARTITIONS));
+    for topic in [&ticks, &finals, &totals] {
+        cluster.create(topic, PARTITIONS);
+    }
     let state = tempfile::tempdir().expect("a folder");
     let config = StreamsConfig::new(cluster.unique("outage"), &cluster.bootstrap)
         .set("processing.guarantee", guarantee)
