@@ -98,6 +98,21 @@ impl Cluster {
         let new = config.iter().fold(new, |new, (property, value)| new.set(property, value));
         let made = futures_executor(admin.create_topics(&[new], &AdminOptions::new()));
         made.expect("answer").into_iter().for_each(|made| drop(made.expect("topic")));
+        self.until_seen(topic, partitions);
+    }
+
+    /// A topic is made before all brokers know it, and an application that starts looks at what is there.
+    fn until_seen(&self, topic: &str, partitions: i32) {
+        let reader: BaseConsumer = self.config().create().expect("consumer");
+        let clock = SystemClock::new();
+        while clock.monotonic() < LONG.as_millis() as i64 {
+            let known = reader.fetch_metadata(None, LONG).expect("metadata");
+            let found = known.topics().iter().find(|known| known.name() == topic);
+            if found.is_some_and(|found| found.partitions().len() == partitions as usize) {
+                return;
+            }
+        }
+        panic!("{topic} was made and is not seen");
     }
 
     /// Writes records to partition `key hash`, in order.
