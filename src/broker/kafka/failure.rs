@@ -32,6 +32,8 @@ fn kind(error: &KafkaError, call: Call) -> FailureKind {
         | Code::StaleMemberEpoch
         | Code::RebalanceInProgress => FailureKind::Abortable,
         Code::OffsetOutOfRange | Code::AutoOffsetReset => FailureKind::OutOfRange,
+        // Told while a broker starts, too: whether the topic is gone is asked before anything is read again.
+        Code::UnknownTopicOrPartition | Code::UnknownPartition if error.abort => FailureKind::Abortable,
         code if is_of_the_caller(code) => FailureKind::Fatal,
         code if is_waiting(code) => match call {
             Call::Ask => FailureKind::Retriable,

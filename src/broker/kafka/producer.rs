@@ -322,7 +322,10 @@ fn make_calls(shared: &Shared, requests: &Receiver<(Ticket, Request)>, timeout: 
 
 /// A commit that fails because of a record fails with that record's failure.
 fn called(shared: &Shared, error: &KafkaError, what: &str) -> Failure {
-    if shared.handle.fatal_error().is_some() {
+    // A call in a state that does not allow it: we begin, send and end in order, so librdkafka has left the transaction by
+    // itself (seen after a broker was away for longer than the transaction's timeout). Another producer resolves it.
+    let left = matches!(error.code, Code::State | Code::Conflict | Code::PreviousInProgress);
+    if left || shared.handle.fatal_error().is_some() {
         let fenced = failure(error, Call::Change, what);
         return Failure { kind: FailureKind::Fenced, ..fenced };
     }
