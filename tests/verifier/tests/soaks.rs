@@ -30,7 +30,7 @@ fn stand_in() -> PathBuf {
 fn soak(mistake: &str, more: &[&str]) -> Output {
     let mut command = Command::new(root().join("tests/kafka"));
     command.args(["run", "--", env!("CARGO_BIN_EXE_soak"), "--bars"]).arg(stand_in());
-    command.args(["--minutes", "0.3", "--rate", "200", "--kill-every-ms", "3000", "--seed", "7"]).args(more);
+    command.args(["--minutes", "0.7", "--rate", "200", "--kill-every-ms", "2500", "--seed", "7"]).args(more);
     command.env("STAND_IN_MISTAKE", mistake).env_remove("HIGHWATER_TEST_BOOTSTRAP").output().unwrap()
 }
 
