@@ -6,7 +6,8 @@ use highwater::{
 };
 use std::collections::BTreeMap;
 
-fn count(lines: &str, counts: &str) -> Topology {
+/// With the names that the Java program of the interchange tests has.
+pub fn count(lines: &str, counts: &str) -> Topology {
     let builder = StreamsBuilder::new();
     builder
         .stream(lines, Consumed::<String, String>::default())

@@ -2,7 +2,8 @@
 //! topic are handed on. Kafka's reset tool.
 
 use super::{Cluster, Java, LONG, config, script, start};
-use highwater::{Consumed, Grouped, KafkaStreams, Materialized, Produced, StreamsBuilder, Topology};
+use crate::kafka::words::count;
+use highwater::KafkaStreams;
 use std::collections::BTreeMap;
 
 const PARTITIONS: i32 = 2;
@@ -11,20 +12,6 @@ const PARTITIONS: i32 = 2;
 enum Side {
     Java,
     Highwater,
-}
-
-/// With the names that the Java program has.
-fn count(lines: &str, counts: &str) -> Topology {
-    let builder = StreamsBuilder::new();
-    builder
-        .stream(lines, Consumed::<String, String>::default())
-        .flat_map_values(|line| line.split_whitespace().map(str::to_lowercase).collect::<Vec<_>>())
-        .group_by(|_, word| word.clone(), Grouped::named("by-word"))
-        .count(Materialized::named("word-counts"))
-        .to_stream()
-        .map_values(u64::to_string)
-        .to(counts, Produced::default());
-    builder.build().expect("topology")
 }
 
 struct Application {
