@@ -38,8 +38,9 @@ pub(crate) trait Harness {
     fn session_timeout(&self) -> i64;
     fn rebalance_timeout(&self) -> i64;
     fn transaction_timeout(&self) -> i64;
-    /// Returns when compaction has passed over a topic, all but its tail, which are the last records of its log.
-    fn compact(&self, topic: &str);
+    /// Returns when compaction has passed over a topic, all but its tail, which are the last records of its log; `false`
+    /// where that cannot be seen.
+    fn compact(&self, topic: &str) -> bool;
     /// Commits an offset as a foreign tool does, with metadata of any bytes.
     fn commit_bytes(&self, group: &str, at: &TopicPartition, offset: i64, metadata: &[u8]);
     /// The next records that this client hands over arrive, and the answer to them is lost.

@@ -146,7 +146,9 @@ pub(crate) fn compaction_keeps_the_last_value_per_key_and_the_tail(harness: &dyn
     for (at, value) in [(5, "6"), (6, "7")] {
         send(harness, &mut *open, later(record(&log, "y", Some(value)), at)).expect("send");
     }
-    harness.compact(&topic);
+    if !harness.compact(&topic) {
+        return;
+    }
     let left = keys_and_values(&ask.read(&log, 0, ReadUncommitted));
     let expected = [("y", "2"), ("x", "4"), ("z", "5"), ("y", "6"), ("y", "7")];
     assert_eq!(left, expected.map(|(key, value)| (key.to_owned(), value.to_owned())));
@@ -161,7 +163,9 @@ pub(crate) fn compaction_drops_what_was_aborted(harness: &dyn Harness) {
     transaction(harness, &mut *writer, &log, &["b"], false);
     writer.begin().expect("begin");
     send(harness, &mut *writer, record(&log, "tail", Some("c"))).expect("send");
-    harness.compact(&topic);
+    if !harness.compact(&topic) {
+        return;
+    }
     assert_eq!(values(&ask.read(&log, 0, ReadUncommitted)), ["a", "c"]);
     commit(harness, &mut *writer);
     ask.until_stable(&log);
@@ -176,7 +180,9 @@ pub(crate) fn compaction_spares_what_is_younger_than_the_lag(harness: &dyn Harne
         let timestamp = Timestamp(now.0 - age);
         send(harness, &mut *writer, Outgoing { timestamp, ..record(&log, "k", Some(value)) }).expect("send");
     }
-    harness.compact(&topic);
+    if !harness.compact(&topic) {
+        return;
+    }
     assert_eq!(values(&ask.read(&log, 0, ReadCommitted)), ["2", "3", "4"], "by the records' timestamps");
 }
 
@@ -186,7 +192,9 @@ pub(crate) fn tombstones_go_later(harness: &dyn Harness) {
     for (at, (key, value)) in (0..).zip([("x", Some("1")), ("x", None), ("y", Some("2"))]) {
         send(harness, &mut *writer, later(record(&log, key, value), at)).expect("send");
     }
-    harness.compact(&topic);
+    if !harness.compact(&topic) {
+        return;
+    }
     assert_eq!(
         values(&ask.read(&log, 0, ReadCommitted)),
         ["-", "2"],
@@ -197,7 +205,9 @@ pub(crate) fn tombstones_go_later(harness: &dyn Harness) {
     for (at, key) in [(3, "z"), (4, "tail")] {
         send(harness, &mut *writer, later(record(&log, key, Some("3")), at)).expect("send");
     }
-    harness.compact(&topic);
+    if !harness.compact(&topic) {
+        return;
+    }
     assert_eq!(values(&ask.read(&log, 0, ReadCommitted)), ["2", "3", "3"]);
 }
 

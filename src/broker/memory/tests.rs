@@ -49,8 +49,9 @@ impl Harness for MemoryHarness {
     fn transaction_timeout(&self) -> i64 {
         TIMEOUTS.transaction
     }
-    fn compact(&self, _topic: &str) {
+    fn compact(&self, _topic: &str) -> bool {
         self.log.compact(self.clock.now());
+        true
     }
     fn commit_bytes(&self, group: &str, at: &TopicPartition, offset: i64, metadata: &[u8]) {
         self.log.commit(group, &BTreeMap::from([(at.clone(), (offset, metadata.to_vec()))])).expect("commit");
