@@ -1,57 +1,13 @@
-//! A broker that is away. Each test has a node of its own, started and stopped by `tests/kafka`.
+//! A broker that is away.
 
-use super::cluster::{Cluster, LONG, Seen};
-use super::kills::topology;
+use super::cluster::{LONG, Seen};
+use super::node::Node;
+use super::processes::topology;
 use highwater::{KafkaStreams, State, StreamsConfig};
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 const PARTITIONS: i32 = 2;
-
-/// A node that nobody else uses; stopped when it is dropped.
-struct Node {
-    folder: tempfile::TempDir,
-    cluster: Cluster,
-}
-
-impl Node {
-    fn start() -> Option<Self> {
-        // Where there is no broker for the other tests there is none for these.
-        Cluster::there()?;
-        let folder = tempfile::tempdir().expect("a folder");
-        let started = of_kafka("start", folder.path());
-        assert!(started, "the node does not start");
-        let bootstrap = std::fs::read_to_string(folder.path().join("bootstrap")).expect("an address");
-        Some(Self { cluster: Cluster::at(bootstrap.trim()), folder })
-    }
-
-    /// kill -9, and the same ports and data again after a while.
-    fn away(&self, for_how_long: Duration, meanwhile: impl FnOnce(&Cluster)) {
-        assert!(of_kafka("kill", self.folder.path()), "the node is not killed");
-        meanwhile(&self.cluster);
-        super::cluster::pass(for_how_long);
-        assert!(of_kafka("restart", self.folder.path()), "the node does not come back");
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        of_kafka("stop", self.folder.path());
-    }
-}
-
-fn of_kafka(order: &str, folder: &Path) -> bool {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kafka");
-    let owner = std::process::id().to_string();
-    let mut command = Command::new(script);
-    command.arg(order).arg("--dir").arg(folder);
-    if order == "start" {
-        command.args(["--owner", &owner]);
-    }
-    command.stdout(std::process::Stdio::null()).status().expect("the script").success()
-}
 
 fn have(seen: &[Seen]) -> BTreeMap<String, u64> {
     seen.iter().map(|(_, key, value)| (key.clone(), value.parse().expect("a count"))).collect()
