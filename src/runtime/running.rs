@@ -7,7 +7,7 @@ use super::start::stored_offsets;
 use super::topics::{TaskInput, TaskTopics};
 use super::{InputKind, InputPlan, Judging, Ran, Saved, Task, TaskCheckpoint, TaskPlan, Verdicts, Wakeup};
 use crate::broker::{Acknowledged, FailureKind, Offsets, Outgoing};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::processor::Counts;
 use crate::record::{Headers, TaskId, TopicPartition};
 use crate::state::{Batch, Entry, SharedBackend, StoreChange};
@@ -139,8 +139,8 @@ impl Running {
         }
         let most = step.process.settings.tasks.max_buffered_records;
         for at in 0..self.topics.inputs.len() {
-            if self.task.wants(at) {
-                self.fetch(step, at, most)?;
+            if self.task.wants(at) && !self.fetch(step, at, most)? {
+                return Ok(Ran { given_up: true, ..Ran::default() });
             }
         }
         let ran = self.task.run(step.moment, step.process.settings.process_batch)?;
@@ -150,8 +150,10 @@ impl Running {
         Ok(ran)
     }
 
-    fn fetch(&mut self, step: &mut Step<'_>, at: usize, most: usize) -> Result<()> {
-        let Some(TaskInput { partition, .. }) = self.topics.inputs.get(at) else { return Ok(()) };
+    /// `false`: what is read next is no longer in the log. Another owner may have committed it and had it deleted, or it
+    /// is lost: a start finds out, by what the group has.
+    fn fetch(&mut self, step: &mut Step<'_>, at: usize, most: usize) -> Result<bool> {
+        let Some(TaskInput { partition, .. }) = self.topics.inputs.get(at) else { return Ok(true) };
         match step.consumer.fetch(partition, most) {
             Ok(fetched) => {
                 if let Some(position) = step.consumer.position(partition)
@@ -159,16 +161,15 @@ impl Running {
                 {
                     self.task.receive(at, fetched.records, position);
                 }
-                Ok(())
+                Ok(true)
             }
             Err(failure) => match failure.kind {
-                FailureKind::Retriable | FailureKind::Unknown => Ok(()),
-                FailureKind::OutOfRange => Err(Error::new(
-                    ErrorKind::State,
-                    format!("the position {} of {partition} is no longer in the log", self.task.position(at)),
-                )
-                .cause(failure.message)
-                .help("set highwater.on.lost.offsets=reset and start again to go on without what is lost")),
+                FailureKind::Retriable | FailureKind::Unknown => Ok(true),
+                FailureKind::OutOfRange => {
+                    let position = self.task.position(at);
+                    tracing::warn!(%partition, position, %failure, "what is read next is no longer in the log");
+                    Ok(false)
+                }
                 _ => Err(broker_error(&format!("read {partition}"), &failure)),
             },
         }

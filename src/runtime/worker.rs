@@ -239,7 +239,7 @@ impl Worker {
         for running in &mut self.running {
             let ran = running.work(step, &mut self.unsent)?;
             if ran.given_up {
-                self.abort("a record failed after it had changed something");
+                self.abort("a record failed after it had changed something, or the next one is gone");
                 activity.progressed = true;
                 return Ok(false);
             }

@@ -120,6 +120,8 @@ pub struct Pipeline {
     pub grace: BTreeMap<Timeframe, Duration>,
     pub idle: Option<Duration>,
     pub incomplete: Incomplete,
+    /// Of the names of all topics.
+    pub prefix: String,
 }
 
 impl Pipeline {
@@ -132,6 +134,7 @@ impl Pipeline {
             grace: grace.into(),
             idle: Some(seconds(30)),
             incomplete: Incomplete::Emit,
+            prefix: String::new(),
         }
     }
     pub fn heartbeats(self) -> Self {
@@ -157,9 +160,10 @@ impl Pipeline {
             Some(idle) => consumed.idle_timeout(idle),
             None => consumed,
         };
-        let windowed = builder.stream("ticks", consumed).group_by_key().windowed_by(self.slots(M1));
-        windowed.late().to("late", slot());
-        windowed.outside().to("outside", Produced::default());
+        let windowed =
+            builder.stream(&self.topic("ticks"), consumed).group_by_key().windowed_by(self.slots(M1));
+        windowed.late().to(&self.topic("late"), slot());
+        windowed.outside().to(&self.topic("outside"), Produced::default());
         let bars =
             windowed.aggregate(Bar::default, |_, tick, bar| bar.trade(tick), Materialized::named("m1"));
         let bars = if self.heartbeats {
@@ -168,11 +172,11 @@ impl Pipeline {
         } else {
             bars
         };
-        let m1 = publish(&bars, M1);
-        let h1 = publish(&self.roll_up(&m1, M1, H1), H1);
-        let d1 = publish(&self.roll_up(&h1, H1, D1), D1);
-        let _ = publish(&self.roll_up(&d1, D1, W1), W1);
-        let _ = publish(&self.roll_up(&d1, D1, Mo1), Mo1);
+        let m1 = self.publish(&bars, M1);
+        let h1 = self.publish(&self.roll_up(&m1, M1, H1), H1);
+        let d1 = self.publish(&self.roll_up(&h1, H1, D1), D1);
+        let _ = self.publish(&self.roll_up(&d1, D1, W1), W1);
+        let _ = self.publish(&self.roll_up(&d1, D1, Mo1), Mo1);
         builder.build().expect("a topology")
     }
 
@@ -181,7 +185,7 @@ impl Pipeline {
         let builder = StreamsBuilder::new();
         let consumed = Consumed::with(WindowedSerde::of(Json).with_end(), Json);
         let children: KStream<Windowed<Key>, Bar> = builder.stream("children", consumed);
-        let _ = publish(&self.roll_up(&children, M1, H1), H1);
+        let _ = self.publish(&self.roll_up(&children, M1, H1), H1);
         builder.build().expect("a topology")
     }
 
@@ -193,12 +197,28 @@ impl Pipeline {
     ) -> KTable<Windowed<Key>, Bar> {
         let rolled =
             finals.roll_up(self.slots(parent)).children(self.slots(child)).incomplete(self.incomplete);
-        rolled.late().to("late-children", slot());
+        rolled.late().to(&self.topic("late-children"), slot());
         rolled.aggregate(
             Bar::default,
             |child, bar, sum, children| sum.absorb(child, bar, children),
             Materialized::named(&name("store", parent)),
         )
+    }
+
+    fn publish(
+        &self,
+        bars: &KTable<Windowed<Key>, Bar>,
+        timeframe: Timeframe,
+    ) -> KStream<Windowed<Key>, Bar> {
+        bars.to_stream().to(&self.topic(&name("live", timeframe)), slot());
+        let finals = bars.suppress(Suppressed::until_window_closes()).to_stream();
+        finals.to(&self.topic(&name("final", timeframe)), slot());
+        finals
+    }
+
+    /// The name of a topic.
+    pub fn topic(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
     }
 }
 
@@ -206,15 +226,8 @@ fn slot<V: DefaultSerde>() -> Produced<Windowed<Key>, V> {
     Produced::with(WindowedSerde::of(Json).with_end(), V::Serde::default())
 }
 
-fn name(kind: &str, timeframe: Timeframe) -> String {
+pub fn name(kind: &str, timeframe: Timeframe) -> String {
     format!("{kind}-{timeframe:?}")
-}
-
-fn publish(bars: &KTable<Windowed<Key>, Bar>, timeframe: Timeframe) -> KStream<Windowed<Key>, Bar> {
-    bars.to_stream().to(&name("live", timeframe), slot());
-    let finals = bars.suppress(Suppressed::until_window_closes()).to_stream();
-    finals.to(&name("final", timeframe), slot());
-    finals
 }
 
 /// A bar as a reader has it.

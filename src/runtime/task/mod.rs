@@ -53,7 +53,8 @@ pub(crate) struct Ran {
     pub(crate) output_pending: bool,
     /// The stores hold more uncommitted bytes than they may.
     pub(crate) commit_due: bool,
-    /// A record failed and what it changed cannot be taken back here: the task has to start again at its last commit.
+    /// A record failed and what it changed cannot be taken back here, or the next one is no longer in the log: the task
+    /// has to start again at its last commit.
     pub(crate) given_up: bool,
 }
 
