@@ -72,33 +72,16 @@ fn a_position_before_the_log_names_what_is_lost() {
     assert!(error.contains("offsets 2 to 3 of in-0 are lost: the log starts at 4"), "{error}");
 }
 
-/// Records behind the position of a running task are deleted.
-fn deleted_ahead(world: &mut World) {
-    world.start(0);
-    world.advance(300);
-    fed(world, 3, 3);
-    world.log.delete_records(&BTreeMap::from([(TopicPartition::new("in", 0), 10)]));
-}
-
 #[test]
 fn what_a_running_task_has_not_read_is_lost_with_names() {
     for guarantee in Guarantee::BOTH {
         let mut world = ran(guarantee);
-        deleted_ahead(&mut world);
+        world.start(0);
+        world.advance(300);
+        fed(&mut world, 3, 3);
+        world.log.delete_records(&BTreeMap::from([(TopicPartition::new("in", 0), 10)]));
         let error = fails(&mut world);
         assert!(error.contains("offsets 6 to 9 of in-0 are lost: the log starts at 10"), "{error}");
         assert!(error.contains("highwater.on.lost.offsets=reset"), "{error}");
     }
-}
-
-/// As what lies behind an owner that does not know yet that it is none.
-#[test]
-fn what_others_have_committed_may_be_gone() {
-    let mut world = ran(Guarantee::ExactlyOnce);
-    deleted_ahead(&mut world);
-    let partition = TopicPartition::new("in", 0);
-    world.log.commit("app", &BTreeMap::from([(partition, (11, Vec::new()))])).expect("committed");
-    world.advance(60_000);
-    let last = world.read("out")["c"].last().cloned();
-    assert_eq!(last.as_deref(), Some("ABCF"), "it goes on where the group is");
 }

@@ -63,6 +63,8 @@ impl Cluster {
         config
             .set("bootstrap.servers", &bootstrap)
             .set("partitioner", "murmur2_random")
+            // Each record once, also where the broker goes away.
+            .set("enable.idempotence", "true")
             .set("linger.ms", "1");
         Self { writer: config.create().expect("producer"), bootstrap }
     }

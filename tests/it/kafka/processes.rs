@@ -235,7 +235,15 @@ impl World {
         let have = |seen: &[Seen]| -> BTreeMap<String, u64> {
             seen.iter().map(|(_, key, value)| (key.clone(), value.parse().expect("a count"))).collect()
         };
-        let updates = self.cluster.until(&self.totals, "totals are the fold", |seen| have(seen) == totals);
+        let mut updates = Vec::new();
+        let came = self.cluster.within(&self.totals, |seen| {
+            updates = seen.to_vec();
+            have(seen) == totals
+        });
+        let came_to = have(&updates);
+        let wrong: Vec<_> = totals.iter().filter(|(key, count)| came_to.get(*key) != Some(count)).collect();
+        let other = wrong.iter().map(|(key, _)| came_to.get(*key)).collect::<Vec<_>>();
+        assert!(came, "totals are {other:?} of {wrong:?}; {}", self.last_words());
         let seen = self.cluster.until(&self.finals, "finals are the fold", |seen| have(seen) == finals);
         for (key, values) in by_key(&seen) {
             if self.is_exactly_once() {
