@@ -243,7 +243,21 @@ impl World {
         let came_to = have(&updates);
         let wrong: Vec<_> = totals.iter().filter(|(key, count)| came_to.get(*key) != Some(count)).collect();
         let other = wrong.iter().map(|(key, _)| came_to.get(*key)).collect::<Vec<_>>();
-        assert!(came, "totals are {other:?} of {wrong:?}; {}", self.last_words());
+        if !came {
+            let ticks: Vec<i32> =
+                self.cluster.read(&self.ticks).iter().map(|(partition, ..)| *partition).collect();
+            let there: Vec<usize> =
+                (0..PARTITIONS).map(|partition| ticks.iter().filter(|p| **p == partition).count()).collect();
+            let read = self.cluster.committed(&self.application, &self.ticks, PARTITIONS);
+            let read: Vec<i64> = read.into_iter().map(|(offset, _)| offset).collect();
+            let kept = fold(&self.cluster, &format!("{}-totals-changelog", self.application));
+            let kept: Vec<_> = wrong.iter().map(|(key, _)| kept.get(key.as_bytes())).collect();
+            panic!(
+                "totals are {other:?}, in the changelog {kept:?}, of {wrong:?}; {} rounds, of each partition {there:?} ticks, {read:?} read; {}",
+                self.rounds.len(),
+                self.last_words()
+            );
+        }
         let seen = self.cluster.until(&self.finals, "finals are the fold", |seen| have(seen) == finals);
         for (key, values) in by_key(&seen) {
             if self.is_exactly_once() {

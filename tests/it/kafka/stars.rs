@@ -15,6 +15,10 @@ use std::collections::BTreeMap;
 /// From this number on the keys are of ticks that only move time.
 const MOVERS: u8 = 200;
 
+/// End, start, key.
+type Slot = (i64, i64, Key);
+type Bars = BTreeMap<Slot, Bar>;
+
 fn pipeline(prefix: &str) -> Pipeline {
     Pipeline { idle: None, prefix: prefix.to_owned(), ..Pipeline::new("24x7").heartbeats() }
 }
@@ -25,7 +29,7 @@ pub fn topology(prefix: &str) -> Topology {
 }
 
 /// The application's topics, and its processes by number.
-struct Stars {
+struct World {
     cluster: Cluster,
     pipeline: Pipeline,
     partitions: u8,
@@ -33,7 +37,7 @@ struct Stars {
     processes: BTreeMap<u8, Process>,
 }
 
-impl Stars {
+impl World {
     fn new(partitions: u8) -> Option<Self> {
         let cluster = Cluster::there()?;
         let pipeline = pipeline(&format!("{}-", cluster.unique("stars")));
@@ -79,7 +83,7 @@ impl Stars {
     /// Time goes on to this moment in every partition.
     fn until(&self, at: Timestamp) {
         for partition in 0..self.partitions {
-            let first = (MOVERS..).find(|n| n % self.partitions == partition);
+            let first = (MOVERS..=u8::MAX).find(|n| n % self.partitions == partition);
             self.tick(&key(first.expect("a number")), at, 1, 1);
         }
         self.cluster.flush();
@@ -119,8 +123,8 @@ impl Stars {
     #[track_caller]
     fn wait_for_minutes(&self, keys: u8, now: Timestamp) {
         let last = now.minus(seconds(90)).0 / 60_000 * 60_000 - 60_000;
-        self.wait("the last minute of each key", |stars| {
-            let finals = stars.finals(M1);
+        self.wait("the last minute of each key", |world| {
+            let finals = world.finals(M1);
             (0..keys)
                 .all(|n| finals.iter().any(|read| read.key.key == key(n) && read.key.window.start.0 == last))
         });
@@ -142,29 +146,29 @@ fn inside(children: &[Read], parents: &[Read]) -> Vec<Read> {
 
 #[test]
 fn fn_emit_once_after_watermark_per_slot() {
-    let Some(mut stars) = Stars::new(2) else { return };
-    stars.start(0);
+    let Some(mut world) = World::new(2) else { return };
+    world.start(0);
     let start = utc("2024-03-08T10:00:00Z");
     let at = |s: u64| start.plus(seconds(s));
-    stars.tick(&key(1), at(5), 100, 1);
-    stars.tick(&key(1), at(59), 110, 1);
-    stars.tick(&key(1), at(149), 120, 1);
-    stars.cluster.flush();
-    stars.wait("the live bar of 10:02", |stars| {
-        stars.live(M1).iter().any(|read| read.key.window.start == start.plus(minutes(2)))
+    world.tick(&key(1), at(5), 100, 1);
+    world.tick(&key(1), at(59), 110, 1);
+    world.tick(&key(1), at(149), 120, 1);
+    world.cluster.flush();
+    world.wait("the live bar of 10:02", |world| {
+        world.live(M1).iter().any(|read| read.key.window.start == start.plus(minutes(2)))
     });
-    assert!(stars.finals(M1).is_empty(), "the slot ends at 60 s, and 90 s of grace end at 150 s");
-    stars.tick(&key(1), at(7), 90, 2);
-    stars.until(at(150));
-    stars.wait("a final", |stars| !stars.finals(M1).is_empty());
-    stars.tick(&key(1), at(8), 500, 1);
-    stars.until(at(750));
-    stars.wait_for_minutes(0, at(750));
-    stars.wait("more finals", |stars| starts(&stars.finals(M1), 1).len() == 11);
-    let finals = once(&stars.finals(M1));
+    assert!(world.finals(M1).is_empty(), "the slot ends at 60 s, and 90 s of grace end at 150 s");
+    world.tick(&key(1), at(7), 90, 2);
+    world.until(at(150));
+    world.wait("a final", |world| !world.finals(M1).is_empty());
+    world.tick(&key(1), at(8), 500, 1);
+    world.until(at(750));
+    world.wait_for_minutes(0, at(750));
+    world.wait("more finals", |world| starts(&world.finals(M1), 1).len() == 11);
+    let finals = once(&world.finals(M1));
     assert_eq!(finals[&(start.0 + 60_000, start.0, key(1))].ohlcv(), (100, 110, 90, 110, 4));
-    assert_eq!(stars.read::<Tick>("late").len(), 1, "late records are aside");
-    stars.stop(0);
+    assert_eq!(world.read::<Tick>("late").len(), 1, "late records are aside");
+    world.stop(0);
 }
 
 #[test]
@@ -177,60 +181,60 @@ fn fn_restart_does_not_duplicate_final() {
 }
 
 /// The finals of a day, with a kill -9 or a clean stop after every chunk or without one.
-fn finals_of(restarts: bool) -> Option<Vec<BTreeMap<(i64, i64, Key), Bar>>> {
-    let mut stars = Stars::new(2)?;
+fn finals_of(restarts: bool) -> Option<Vec<Bars>> {
+    let mut world = World::new(2)?;
     let start = utc("2024-02-29T22:30:00Z");
-    stars.start(0);
+    world.start(0);
     for (n, (key, at, price, quantity)) in random_ticks(7, 3, start, hours(2), 40_000).iter().enumerate() {
-        stars.tick(key, *at, *price, *quantity);
+        world.tick(key, *at, *price, *quantity);
         if n % 110 == 109 {
-            stars.cluster.flush();
-            stars.wait("what leads there", |stars| {
+            world.cluster.flush();
+            world.wait("what leads there", |world| {
                 let minute = Timestamp(at.minus(minutes(1)).0 / 60_000 * 60_000);
-                stars.live(M1).iter().any(|read| read.key.window.start >= minute)
+                world.live(M1).iter().any(|read| read.key.window.start >= minute)
             });
             match n / 110 % 2 {
                 _ if !restarts => continue,
-                0 => stars.kill(0),
-                _ => stars.stop(0),
+                0 => world.kill(0),
+                _ => world.stop(0),
             }
-            stars.start(0);
+            world.start(0);
         }
     }
     let end = start.plus(days(1) + hours(3));
-    stars.until(end);
-    stars.wait_for_minutes(3, end);
-    stars.stop(0);
-    Some(TIMEFRAMES.map(|timeframe| once(&stars.finals(timeframe))).into())
+    world.until(end);
+    world.wait_for_minutes(3, end);
+    world.stop(0);
+    Some(TIMEFRAMES.map(|timeframe| once(&world.finals(timeframe))).into())
         .map(|finals: Vec<_>| finals.into_iter().filter(|finals| !finals.is_empty()).collect())
 }
 
 #[test]
 fn mp_heartbeat_switch_on_rebalance_no_dup() {
-    let Some(mut stars) = Stars::new(2) else { return };
+    let Some(mut world) = World::new(2) else { return };
     let start = utc("2024-03-08T10:00:05Z");
-    (0..6).for_each(|n| stars.tick(&key(n), start, 100, 1));
+    (0..6).for_each(|n| world.tick(&key(n), start, 100, 1));
     let mut now = start;
     for (turn, members) in [&[0, 1, 2][..], &[0, 1], &[1], &[1, 2], &[0], &[0, 1]].iter().enumerate() {
         for number in 0..3 {
-            match (stars.processes.contains_key(&number), members.contains(&number)) {
-                (false, true) => stars.start(number),
-                (true, false) if turn % 2 == 0 => stars.kill(number),
-                (true, false) => stars.stop(number),
+            match (world.processes.contains_key(&number), members.contains(&number)) {
+                (false, true) => world.start(number),
+                (true, false) if turn % 2 == 0 => world.kill(number),
+                (true, false) => world.stop(number),
                 _ => {}
             }
         }
         now = now.plus(minutes(3) + seconds(13));
-        stars.until(now);
-        stars.wait_for_minutes(6, now);
+        world.until(now);
+        world.wait_for_minutes(6, now);
     }
     let mut beats = BTreeMap::new();
-    for read in stars.live(M1).iter().filter(|read| read.value.ticks == 0) {
+    for read in world.live(M1).iter().filter(|read| read.value.ticks == 0) {
         *beats.entry((read.key.key.clone(), read.key.window)).or_insert(0) += 1;
     }
     assert!(beats.len() >= 6 * 10, "{beats:?}");
     assert!(beats.values().all(|times| *times == 1), "each quiet slot once: {beats:?}");
-    let finals = stars.finals(M1);
+    let finals = world.finals(M1);
     for n in 0..6 {
         let slots = starts(&finals, n);
         assert!(slots.len() >= 10, "{n}: {}", slots.len());
@@ -242,27 +246,27 @@ fn mp_heartbeat_switch_on_rebalance_no_dup() {
 #[test]
 fn mp_finalization_progress_resumed_no_dup_on_switch() {
     for killed in [false, true] {
-        let Some(mut stars) = Stars::new(1) else { return };
+        let Some(mut world) = World::new(1) else { return };
         let start = utc("2024-03-08T10:00:05Z");
-        stars.start(0);
+        world.start(0);
         for minute in 0..60 {
             if minute == 30 {
-                stars.cluster.flush();
-                stars.wait("most of the first half", |stars| stars.finals(M1).len() >= 27);
+                world.cluster.flush();
+                world.wait("most of the first half", |world| world.finals(M1).len() >= 27);
                 if killed {
-                    stars.kill(0)
+                    world.kill(0);
                 } else {
-                    stars.stop(0)
+                    world.stop(0);
                 }
-                assert!(stars.finals(H1).is_empty());
-                stars.start(1);
+                assert!(world.finals(H1).is_empty());
+                world.start(1);
             }
-            stars.tick(&key(1), start.plus(minutes(minute)), 100 + minute as i64, 1);
+            world.tick(&key(1), start.plus(minutes(minute)), 100 + minute as i64, 1);
         }
-        stars.until(start.plus(minutes(75)));
-        stars.wait("the hour", |stars| !stars.finals(H1).is_empty());
-        stars.stop(1);
-        let (m1, h1) = (stars.finals(M1), stars.finals(H1));
+        world.until(start.plus(minutes(75)));
+        world.wait("the hour", |world| !world.finals(H1).is_empty());
+        world.stop(1);
+        let (m1, h1) = (world.finals(M1), world.finals(H1));
         assert_eq!(h1.len(), 1);
         assert!(h1[0].value.children.complete());
         conserved(&inside(&m1, &h1), &h1);
@@ -271,33 +275,33 @@ fn mp_finalization_progress_resumed_no_dup_on_switch() {
 
 #[test]
 fn e2e_flow_live_to_final_cascade_all_levels_passes() {
-    let Some(mut stars) = Stars::new(3) else { return };
+    let Some(mut world) = World::new(3) else { return };
     let start = utc("2024-02-28T21:07:00Z");
     let ticks = random_ticks(11, 4, start, hours(3), 50_000);
-    (0..2).for_each(|number| stars.start(number));
+    (0..2).for_each(|number| world.start(number));
     for (n, (key, at, price, quantity)) in ticks.iter().enumerate() {
-        stars.tick(key, *at, *price, *quantity);
+        world.tick(key, *at, *price, *quantity);
         if n % 300 == 299 {
-            stars.cluster.flush();
-            stars.wait("an update", |stars| {
-                stars.live(M1).iter().any(|read| read.key.window.end >= at.minus(minutes(1)))
+            world.cluster.flush();
+            world.wait("an update", |world| {
+                world.live(M1).iter().any(|read| read.key.window.end >= at.minus(minutes(1)))
             });
             let number = (n / 300 % 2) as u8;
             if number == 0 {
-                stars.kill(number)
+                world.kill(number);
             } else {
-                stars.stop(number)
+                world.stop(number);
             }
-            stars.start(number);
+            world.start(number);
         }
     }
     let end = start.plus(days(4) + hours(4));
-    stars.until(end);
-    stars.wait_for_minutes(4, end);
-    (0..2).for_each(|number| stars.stop(number));
+    world.until(end);
+    world.wait_for_minutes(4, end);
+    (0..2).for_each(|number| world.stop(number));
 
     let finals: BTreeMap<Timeframe, Vec<Read>> =
-        TIMEFRAMES.into_iter().map(|timeframe| (timeframe, stars.finals(timeframe))).collect();
+        TIMEFRAMES.into_iter().map(|timeframe| (timeframe, world.finals(timeframe))).collect();
     let m1 = once(&finals[&M1]);
     let real = m1.iter().filter(|(_, bar)| bar.ticks > 0).map(|(k, v)| (k.clone(), v.ohlcv()));
     assert_eq!(real.collect::<BTreeMap<_, _>>(), fold(&ticks), "the minutes with ticks are the fold's");
@@ -311,7 +315,7 @@ fn e2e_flow_live_to_final_cascade_all_levels_passes() {
     assert_eq!(once(&finals[&Mo1]).len(), 4, "February of four keys");
     assert_eq!(once(&finals[&W1]).len(), 4, "the week until Sunday");
     for timeframe in TIMEFRAMES {
-        let live = stars.live(timeframe).into_iter();
+        let live = world.live(timeframe).into_iter();
         let latest: BTreeMap<_, Bar> =
             live.map(|read| ((read.key.key, read.key.window.start.0), read.value)).collect();
         for ((_, start, key), bar) in once(&finals[&timeframe]) {
@@ -322,12 +326,12 @@ fn e2e_flow_live_to_final_cascade_all_levels_passes() {
             );
         }
     }
-    assert!(stars.read::<Tick>("late").is_empty() && stars.read::<Bar>("late-children").is_empty());
+    assert!(world.read::<Tick>("late").is_empty() && world.read::<Bar>("late-children").is_empty());
 }
 
 /// The minutes of a plain fold over the ticks.
-fn fold(ticks: &[(Key, Timestamp, i64, i64)]) -> BTreeMap<(i64, i64, Key), (i64, i64, i64, i64, i64)> {
-    let mut bars: BTreeMap<(i64, i64, Key), Bar> = BTreeMap::new();
+fn fold(ticks: &[(Key, Timestamp, i64, i64)]) -> BTreeMap<Slot, (i64, i64, i64, i64, i64)> {
+    let mut bars: Bars = BTreeMap::new();
     for (key, at, price, quantity) in ticks {
         let start = at.0 - at.0 % 60_000;
         let bar = bars.entry((start + 60_000, start, key.clone())).or_default();
