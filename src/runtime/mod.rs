@@ -1,5 +1,6 @@
 //! Runs a topology: a synchronous state machine that is driven in steps and told the time, and its thin adapters.
 
+mod application_thread;
 mod ask;
 mod audit;
 mod changelog_reader;
@@ -27,6 +28,7 @@ mod producer;
 mod progress;
 mod questions;
 mod running;
+mod running_streams;
 mod settings;
 mod signal;
 mod source_watermark;
@@ -44,13 +46,14 @@ pub use embedded::EmbeddedLog;
 pub use ending::AtEnd;
 pub use instance::State;
 pub(crate) use instance::{Instance, Stepped};
-pub use kafka_streams::{KafkaStreams, RunningStreams, Snapshot};
+pub use kafka_streams::KafkaStreams;
 pub(crate) use local_state::LocalState;
 pub(crate) use moment::Moment;
 pub(crate) use offset_metadata::OffsetMetadata;
 pub use point::CommitPoint;
 pub(crate) use process::Surroundings;
 pub use progress::Restoring;
+pub use running_streams::{RunningStreams, Snapshot};
 pub(crate) use settings::Settings;
 pub use task::{Explanation, Held, Holder};
 pub(crate) use task::{

@@ -4,7 +4,7 @@
 //! It is shown what the application's thread publishes, decides by the clocks it is given, and logs nothing itself.
 
 use super::instance::State;
-use super::kafka_streams::Snapshot;
+use super::running_streams::Snapshot;
 use super::{Explanation, Moment, Settings};
 use crate::processor::Counts;
 use crate::record::TaskId;

@@ -1,0 +1,155 @@
+//! The application's thread: steps the instance while there is something to do, and otherwise waits to be woken by the
+//! log or until the instance has something to do by itself. Everything that decides is in the instance.
+
+use super::home::Home;
+use super::instance::{Instance, State, Stepped};
+use super::progress::{News, Progress};
+use super::running_streams::{Shared, Snapshot};
+use super::watchdog::Watchdog;
+use super::{Moment, Settings};
+use crate::error::Result;
+use crate::time::Clock;
+use crate::topology::Topology;
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The longest sleep of the thread: the group hears of it at least that often.
+const LONGEST_SLEEP: Duration = Duration::from_millis(100);
+/// The longest sleep while the application's clock has something to do, for that clock need not run with the machine's.
+const CLOCK_SLEEP: Duration = Duration::from_millis(10);
+/// The longest sleep while an answer is awaited.
+const ANSWER_SLEEP: Duration = Duration::from_millis(5);
+/// After it has worked, so many things may happen before it is woken, or so much time may pass: a writer that is slower
+/// than it would otherwise wake it for every record.
+const FEW: u64 = 64;
+const NAP: Duration = Duration::from_millis(1);
+/// Steps between two looks at the counts while it is busy.
+const PUBLISH_STEPS: u32 = 64;
+
+pub(super) type Listener = Box<dyn Fn(State, State) + Send>;
+
+/// The application's thread.
+pub(super) struct ApplicationThread {
+    pub(super) shared: Arc<Shared>,
+    pub(super) listener: Option<Listener>,
+    pub(super) home: Arc<dyn Home>,
+    pub(super) progress: RefCell<Progress>,
+}
+
+impl ApplicationThread {
+    pub(super) fn run(&self, topology: &Topology, settings: Settings) -> Result<()> {
+        let (clock, signal) = (self.home.clock(), self.home.signal());
+        let blueprint = topology.blueprint().clone();
+        let surroundings = self.home.surroundings(&settings, &blueprint.fingerprint)?;
+        let mut instance =
+            Instance::new(blueprint, settings, clock.clone(), surroundings, self.home.end_of_input())?;
+        let (mut seen, mut busy, mut steps) = (signal.count(), false, 0);
+        let mut full = self.home.times_full();
+        while !instance.is_over() {
+            if self.shared.lock().stop || instance.is_at_end() {
+                instance.stop();
+            }
+            let now_full = self.home.times_full();
+            if std::mem::replace(&mut full, now_full) != now_full {
+                instance.commit_soon();
+            }
+            let stepped = instance.step();
+            steps += 1;
+            self.shared.steps.count();
+            let progressed = stepped.as_ref().is_ok_and(|stepped| stepped.progressed);
+            if !progressed || steps % PUBLISH_STEPS == 0 || instance.state() != self.shared.lock().state {
+                self.publish(&instance);
+            }
+            let stepped = stepped?;
+            busy |= progressed;
+            if !progressed {
+                self.rest(&*clock, stepped, &mut seen, &mut busy);
+            }
+        }
+        self.publish(&instance);
+        Ok(())
+    }
+
+    /// Tells the others what was done, and sleeps unless something has happened since the last look.
+    fn rest(&self, clock: &dyn Clock, stepped: Stepped, seen: &mut u64, busy: &mut bool) {
+        let signal = self.home.signal();
+        let before = signal.count();
+        let news = std::mem::replace(seen, before) != before;
+        let worked = std::mem::take(busy);
+        if worked && signal.notify() == before + 1 {
+            *seen = before + 1;
+        }
+        if worked && !self.shared.lock().stop {
+            signal.wait(seen.saturating_add(FEW), NAP.min(sleep(clock, stepped)));
+        } else if !news {
+            signal.wait(*seen, sleep(clock, stepped));
+        }
+    }
+
+    fn publish(&self, instance: &Instance) {
+        let state = instance.state();
+        let snapshot = Snapshot {
+            counts: instance.counts(),
+            commits: instance.commits(),
+            stores_set_aside: instance.stores_set_aside(),
+            tasks: instance.tasks(),
+            positions: instance.positions(),
+            lag: instance.lag(),
+            windows: instance.explain().into_iter().collect(),
+            restoring: instance.restoring(),
+        };
+        let moment = Moment::of(&*self.home.clock());
+        self.progress.borrow_mut().look(moment, state, &snapshot).iter().for_each(News::log);
+        let mut told = self.shared.lock();
+        let old = std::mem::replace(&mut told.state, state);
+        told.snapshot = snapshot;
+        drop(told);
+        if let (true, Some(listener)) = (old != state, &self.listener) {
+            listener(state, old);
+        }
+    }
+
+    pub(super) fn end(&self, outcome: Result<()>) {
+        let state = if outcome.is_ok() { State::NotRunning } else { State::Error };
+        let moment = Moment::of(&*self.home.clock());
+        self.progress.borrow_mut().look(moment, state, &Snapshot::default()).iter().for_each(News::log);
+        let mut told = self.shared.lock();
+        let old = std::mem::replace(&mut told.state, state);
+        told.outcome = Some(outcome);
+        drop(told);
+        self.shared.over.notify_all();
+        if let (true, Some(listener)) = (old != state, &self.listener) {
+            listener(state, old);
+        }
+    }
+}
+
+pub(super) fn watch(shared: Arc<Shared>, clock: Arc<dyn Clock>, timeout: i64) {
+    let mut watchdog = Watchdog::new(timeout, &*clock);
+    std::thread::spawn(move || {
+        while !shared.wait(Some(watchdog.interval())) {
+            if let Some(silent) = watchdog.look(&shared.steps, &*clock) {
+                tracing::error!(
+                    "no step was finished for {silent} ms: the program's code hangs, or waits for something; its \
+                     tasks stand still, and after max.poll.interval.ms the group gives them to others"
+                );
+            }
+        }
+    });
+}
+
+fn sleep(clock: &dyn Clock, stepped: Stepped) -> Duration {
+    let mut most = LONGEST_SLEEP;
+    if let Some(at) = stepped.next_machine_wakeup {
+        let left = at.saturating_sub(clock.monotonic()).max(1);
+        most = most.min(Duration::from_millis(left.unsigned_abs()));
+    }
+    if stepped.next_application_wakeup.is_some() {
+        most = most.min(CLOCK_SLEEP);
+    }
+    if stepped.awaiting {
+        most = most.min(ANSWER_SLEEP);
+    }
+    most
+}

@@ -1,0 +1,150 @@
+//! The handle of an application that runs, and what its thread tells it.
+
+use super::Explanation;
+use super::home::Home;
+use super::instance::State;
+use super::progress::Restoring;
+use super::watchdog::Steps;
+use crate::error::{Error, ErrorKind, Result};
+use crate::processor::Counts;
+use crate::record::{TaskId, TopicPartition};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// An application that runs. Dropping it asks it to stop and does not wait.
+pub struct RunningStreams {
+    pub(super) shared: Arc<Shared>,
+    pub(super) home: Arc<dyn Home>,
+    pub(super) ended: Option<oneshot::Receiver<()>>,
+}
+
+/// What the thread tells, and is told.
+#[derive(Default)]
+pub(super) struct Shared {
+    pub(super) inner: Mutex<Told>,
+    pub(super) over: Condvar,
+    pub(super) steps: Steps,
+}
+
+pub(super) struct Told {
+    pub(super) state: State,
+    pub(super) stop: bool,
+    pub(super) snapshot: Snapshot,
+    /// Once it is over.
+    pub(super) outcome: Option<Result<()>>,
+    pub(super) taken: bool,
+}
+
+impl Default for Told {
+    fn default() -> Self {
+        let (stop, snapshot, outcome, taken) = (false, Snapshot::default(), None, false);
+        Self { state: State::Created, stop, snapshot, outcome, taken }
+    }
+}
+
+/// What an application is doing, as of a moment ago.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// What its tasks have counted.
+    pub counts: Counts,
+    /// Commits that succeeded.
+    pub commits: u64,
+    /// How often the local state of a task was corrupt, was set aside and restored.
+    pub stores_set_aside: u64,
+    /// The tasks that run here.
+    pub tasks: Vec<TaskId>,
+    /// Where each of their partitions is read next.
+    pub positions: BTreeMap<TopicPartition, i64>,
+    /// How many records each of them has behind that, as the log told last.
+    pub lag: BTreeMap<TopicPartition, u64>,
+    /// Why the windows of each task are still open.
+    pub windows: BTreeMap<TaskId, Explanation>,
+    /// The tasks that read their changelogs before they run.
+    pub restoring: BTreeMap<TaskId, Restoring>,
+}
+
+impl RunningStreams {
+    /// What it is doing.
+    pub fn state(&self) -> State {
+        self.shared.lock().state
+    }
+    /// What its tasks have counted so far.
+    pub fn counts(&self) -> Counts {
+        self.shared.lock().snapshot.counts
+    }
+    /// Counts, commits, tasks and positions.
+    pub fn snapshot(&self) -> Snapshot {
+        self.shared.lock().snapshot.clone()
+    }
+
+    /// By partition, the records that its tasks have not read yet, as the log told last.
+    pub fn lag(&self) -> BTreeMap<TopicPartition, u64> {
+        self.shared.lock().snapshot.lag.clone()
+    }
+
+    /// Asks it to commit, leave the group and end, and does not wait.
+    pub fn stop(&self) {
+        self.shared.lock().stop = true;
+        self.home.signal().notify();
+    }
+
+    /// Stops it and waits for the end.
+    ///
+    /// # Errors
+    /// What ended it before, or if it has not ended by the deadline.
+    pub fn close(self, within: Duration) -> Result<()> {
+        self.stop();
+        if self.shared.wait(Some(within)) {
+            return self.outcome();
+        }
+        let text = format!("the application has not stopped within {} ms", within.as_millis());
+        Err(Error::new(ErrorKind::Retriable, text))
+    }
+
+    /// Waits until it ends by itself: at the end of the input, or with an error.
+    ///
+    /// # Errors
+    /// What ended it.
+    pub fn wait(self) -> Result<()> {
+        self.shared.wait(None);
+        self.outcome()
+    }
+
+    /// Waits until it is over, at most so long; whether it is.
+    pub fn wait_for(&self, most: Duration) -> bool {
+        self.shared.wait(Some(most))
+    }
+
+    pub(super) fn outcome(&self) -> Result<()> {
+        let mut told = self.shared.lock();
+        told.taken = true;
+        told.outcome.take().unwrap_or_else(|| Err(Error::internal("the application has no outcome")))
+    }
+}
+
+impl Drop for RunningStreams {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Shared {
+    /// Nothing is left half changed under the lock.
+    pub(super) fn lock(&self) -> MutexGuard<'_, Told> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn wait(&self, most: Option<Duration>) -> bool {
+        let running = |told: &mut Told| told.outcome.is_none() && !told.taken;
+        match most {
+            None => drop(self.over.wait_while(self.lock(), running).unwrap_or_else(PoisonError::into_inner)),
+            Some(most) => {
+                let waited = self.over.wait_timeout_while(self.lock(), most, running);
+                drop(waited.unwrap_or_else(PoisonError::into_inner));
+            }
+        }
+        !running(&mut self.lock())
+    }
+}
