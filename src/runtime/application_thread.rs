@@ -47,7 +47,9 @@ impl ApplicationThread {
         let (mut seen, mut busy, mut steps) = (signal.count(), false, 0);
         let mut full = self.home.times_full();
         while !instance.is_over() {
-            if self.shared.lock().stop || instance.is_at_end() {
+            let (stop, paused) = self.shared.orders();
+            instance.pause(paused);
+            if stop || instance.is_at_end() {
                 instance.stop();
             }
             let now_full = self.home.times_full();
@@ -98,6 +100,7 @@ impl ApplicationThread {
             lag: instance.lag(),
             windows: instance.explain().into_iter().collect(),
             restoring: instance.restoring(),
+            paused: instance.is_paused(),
         };
         let moment = Moment::of(&*self.home.clock());
         self.progress.borrow_mut().look(moment, state, &snapshot).iter().for_each(News::log);

@@ -80,6 +80,7 @@ pub(crate) struct Instance {
     assigned: bool,
     ending: Ending,
     commit_wanted: bool,
+    paused: bool,
     housekeeping: Housekeeping,
 }
 
@@ -113,6 +114,7 @@ impl Instance {
             assigned: false,
             ending: Ending::new(end_of_input, application),
             commit_wanted: false,
+            paused: false,
             housekeeping: Housekeeping::default(),
         })
     }
@@ -203,6 +205,15 @@ impl Instance {
         self.commit_wanted = true;
     }
 
+    /// While it is paused nothing is processed; everything else goes on.
+    pub(crate) fn pause(&mut self, paused: bool) {
+        self.paused = paused;
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused
+    }
+
     /// Takes nothing more, commits, leaves the group.
     pub(crate) fn stop(&mut self) {
         if matches!(self.phase, Phase::Preparing | Phase::Running) {
@@ -241,7 +252,7 @@ impl Instance {
                 let mut activity = self.follow_group()?;
                 activity.add(self.check_topics(moment)?);
                 let commit = self.commit_wanted || self.ending.is_under_way();
-                let orders = Orders { finish: self.revoking, commit };
+                let orders = Orders { finish: self.revoking, commit, pause: self.paused };
                 activity.add(self.step_workers(moment, orders)?);
                 self.commit_wanted = false;
                 self.finish_revocation(&mut activity)?;
@@ -253,7 +264,7 @@ impl Instance {
             }
             Phase::Stopping(until) => {
                 let mut activity = self.follow_group()?;
-                activity.add(self.step_workers(moment, Orders { finish: true, commit: true })?);
+                activity.add(self.step_workers(moment, Orders { finish: true, commit: true, pause: false })?);
                 let settled = self.workers.iter().all(Worker::is_settled);
                 if settled || moment.machine >= until {
                     self.leave(settled);

@@ -47,6 +47,7 @@ pub struct KafkaStreams {
     config: StreamsConfig,
     home: Arc<dyn Home>,
     listener: Option<Listener>,
+    paused: bool,
 }
 
 impl KafkaStreams {
@@ -56,7 +57,7 @@ impl KafkaStreams {
     /// Everything that is wrong with the configuration. What is wrong with the topics is found when it runs.
     pub fn embedded(topology: Topology, log: &EmbeddedLog, config: StreamsConfig) -> Result<Self> {
         let settings = config.settings()?;
-        Ok(Self { topology, settings, config, home: Arc::new(log.clone()), listener: None })
+        Ok(Self { topology, settings, config, home: Arc::new(log.clone()), listener: None, paused: false })
     }
 
     /// The topology on Apache Kafka, as one process of the application: a member of the group `application.id`.
@@ -82,12 +83,33 @@ impl KafkaStreams {
     pub fn new(topology: Topology, config: StreamsConfig) -> Result<Self> {
         let settings = config.settings()?;
         let home = Arc::new(KafkaCluster::new(&config, &settings)?);
-        Ok(Self { topology, settings, config, home, listener: None })
+        Ok(Self { topology, settings, config, home, listener: None, paused: false })
     }
 
     /// Calls `listener(new, old)` on the application's thread whenever its state changes.
     pub fn on_state_change(self, listener: impl Fn(State, State) + Send + 'static) -> Self {
         Self { listener: Some(Box::new(listener)), ..self }
+    }
+
+    /// Starts [paused](RunningStreams::pause): it joins the group and restores its tasks, and processes nothing until
+    /// [`RunningStreams::resume`].
+    ///
+    /// ```
+    /// # use highwater::{Consumed, EmbeddedLog, KafkaStreams, Produced, StreamsBuilder, StreamsConfig};
+    /// # let log = EmbeddedLog::new();
+    /// # log.create_topic("lines", 1)?;
+    /// # log.create_topic("loud", 1)?;
+    /// # let builder = StreamsBuilder::new();
+    /// # builder.stream("lines", Consumed::<String, String>::default()).to("loud", Produced::default());
+    /// # let streams = KafkaStreams::embedded(builder.build()?, &log, StreamsConfig::new("loud", ""))?;
+    /// let running = streams.paused().start();
+    /// assert!(running.is_paused());
+    /// running.resume();
+    /// assert!(!running.is_paused());
+    /// # Ok::<(), highwater::Error>(())
+    /// ```
+    pub fn paused(self) -> Self {
+        Self { paused: true, ..self }
     }
 
     /// Removes the local state of the application in `state.dir`, the ids of its processes included. What was committed
@@ -125,6 +147,7 @@ impl KafkaStreams {
     pub fn start(self) -> RunningStreams {
         tracing::info!("the effective configuration\n{}", self.config);
         let shared = Arc::new(Shared::default());
+        shared.lock().paused = self.paused;
         let (told, ended) = oneshot::channel();
         let home = self.home.clone();
         let progress = RefCell::new(Progress::of(&self.settings));

@@ -31,6 +31,7 @@ pub(super) struct Shared {
 pub(super) struct Told {
     pub(super) state: State,
     pub(super) stop: bool,
+    pub(super) paused: bool,
     pub(super) snapshot: Snapshot,
     /// Once it is over.
     pub(super) outcome: Option<Result<()>>,
@@ -39,8 +40,9 @@ pub(super) struct Told {
 
 impl Default for Told {
     fn default() -> Self {
-        let (stop, snapshot, outcome, taken) = (false, Snapshot::default(), None, false);
-        Self { state: State::Created, stop, snapshot, outcome, taken }
+        let (stop, paused, taken) = (false, false, false);
+        let (snapshot, outcome) = (Snapshot::default(), None);
+        Self { state: State::Created, stop, paused, snapshot, outcome, taken }
     }
 }
 
@@ -63,6 +65,8 @@ pub struct Snapshot {
     pub windows: BTreeMap<TaskId, Explanation>,
     /// The tasks that read their changelogs before they run.
     pub restoring: BTreeMap<TaskId, Restoring>,
+    /// Nothing is processed until it is [resumed](RunningStreams::resume).
+    pub paused: bool,
 }
 
 impl RunningStreams {
@@ -82,6 +86,49 @@ impl RunningStreams {
     /// By partition, the records that its tasks have not read yet, as the log told last.
     pub fn lag(&self) -> BTreeMap<TopicPartition, u64> {
         self.shared.lock().snapshot.lag.clone()
+    }
+
+    /// Stops processing, punctuation and the closing of windows here, until [`resume`](Self::resume); as in Kafka Streams
+    /// (KIP-834), it stays a member of the group and keeps its tasks, restores go on, and what was done before is
+    /// committed. Asks for it and does not wait; the other processes of the application are not told. Calls on a paused
+    /// application change nothing.
+    ///
+    /// Nothing is lost and no window is cut: what comes meanwhile waits in the log and is read first, and after that an
+    /// idle timeout begins anew. Finals that a paused task owes hold up the tasks below it in other processes too.
+    ///
+    /// ```
+    /// # use highwater::{Consumed, EmbeddedLog, KafkaStreams, Produced, StreamsBuilder, StreamsConfig, AtEnd, time::Timestamp};
+    /// # let log = EmbeddedLog::new();
+    /// # log.create_topic("lines", 1)?;
+    /// # log.create_topic("loud", 1)?;
+    /// # let builder = StreamsBuilder::new();
+    /// # let lines = builder.stream("lines", Consumed::<String, String>::default());
+    /// # lines.map_values(|line| line.to_uppercase()).to("loud", Produced::default());
+    /// # let streams = KafkaStreams::embedded(builder.build()?, &log, StreamsConfig::new("loud", "").exactly_once())?;
+    /// let running = streams.start();
+    /// running.pause();
+    /// assert!(running.is_paused());
+    /// log.append("lines", &Produced::<String, String>::default(), &"a".into(), &"hello".into(), Timestamp(0))?;
+    /// running.resume();
+    /// log.end_of_input(AtEnd::Close);
+    /// running.wait()?;
+    /// assert_eq!(log.read("loud", &Consumed::<String, String>::default())?.len(), 1);
+    /// # Ok::<(), highwater::Error>(())
+    /// ```
+    pub fn pause(&self) {
+        self.shared.lock().paused = true;
+        self.home.signal().notify();
+    }
+
+    /// Goes on after [`pause`](Self::pause).
+    pub fn resume(&self) {
+        self.shared.lock().paused = false;
+        self.home.signal().notify();
+    }
+
+    /// Whether it was told to pause. A step that was under way then may still be.
+    pub fn is_paused(&self) -> bool {
+        self.shared.lock().paused
     }
 
     /// Asks it to commit, leave the group and end, and does not wait.
@@ -134,6 +181,12 @@ impl Shared {
     /// Nothing is left half changed under the lock.
     pub(super) fn lock(&self) -> MutexGuard<'_, Told> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it is to stop, and to pause.
+    pub(super) fn orders(&self) -> (bool, bool) {
+        let told = self.lock();
+        (told.stop, told.paused)
     }
 
     pub(super) fn wait(&self, most: Option<Duration>) -> bool {

@@ -11,6 +11,7 @@ mod kills;
 mod lost_offsets;
 #[cfg(feature = "rocksdb")]
 mod on_disk;
+mod pause;
 mod rebalances;
 mod sources;
 mod topics;
