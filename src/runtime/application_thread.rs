@@ -3,15 +3,20 @@
 
 use super::home::Home;
 use super::instance::{Instance, State, Stepped};
+use super::listeners::Listeners;
 use super::progress::{News, Progress};
+use super::restore_listener::{RestoreTeller, StateRestore};
 use super::running_streams::{Shared, Snapshot};
+use super::uncaught::{Replacements, UncaughtErrorResponse, panicked};
 use super::watchdog::Watchdog;
 use super::{Moment, Settings};
 use crate::error::Result;
 use crate::time::Clock;
 use crate::topology::Topology;
 use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 /// The longest sleep of the thread: the group hears of it at least that often.
@@ -27,49 +32,98 @@ const NAP: Duration = Duration::from_millis(1);
 /// Steps between two looks at the counts while it is busy.
 const PUBLISH_STEPS: u32 = 64;
 
-pub(super) type Listener = Box<dyn Fn(State, State) + Send>;
-
 /// The application's thread.
 pub(super) struct ApplicationThread {
     pub(super) shared: Arc<Shared>,
-    pub(super) listener: Option<Listener>,
+    pub(super) listeners: Listeners,
     pub(super) home: Arc<dyn Home>,
     pub(super) progress: RefCell<Progress>,
 }
 
+/// A member of the group while it lives.
+struct Life {
+    instance: Instance,
+    /// What its tasks restore, if anybody listens.
+    restores: Option<Receiver<StateRestore>>,
+    /// What its predecessors had done.
+    before: Snapshot,
+}
+
 impl ApplicationThread {
-    pub(super) fn run(&self, topology: &Topology, settings: Settings) -> Result<()> {
-        let (clock, signal) = (self.home.clock(), self.home.signal());
+    /// Until it stops, or fails for good.
+    pub(super) fn run(&self, topology: &Topology, settings: &Settings) -> Result<()> {
+        let mut replacements = Replacements::new(settings);
+        loop {
+            let Err(error) = self.live(topology, settings) else { return Ok(()) };
+            let (stops, _) = self.shared.orders();
+            if stops || self.listeners.failed(&error) != UncaughtErrorResponse::ReplaceThread {
+                return Err(error);
+            }
+            let Some(wait) = replacements.next(self.shared.lock().snapshot.commits) else {
+                return Err(replacements.exhausted(error));
+            };
+            tracing::error!(%error, "starts anew from the last commit in {} ms", wait.as_millis());
+            if self.shared.is_stopped_within(wait) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// One member of the group, from its start to its end.
+    fn live(&self, topology: &Topology, settings: &Settings) -> Result<()> {
+        let before = self.shared.lock().snapshot.clone();
         let blueprint = topology.blueprint().clone();
-        let surroundings = self.home.surroundings(&settings, &blueprint.fingerprint)?;
-        let mut instance =
-            Instance::new(blueprint, settings, clock.clone(), surroundings, self.home.end_of_input())?;
+        let surroundings = self.home.surroundings(settings, &blueprint.fingerprint)?;
+        let (clock, end) = (self.home.clock(), self.home.end_of_input());
+        let mut instance = Instance::new(blueprint, settings.clone(), clock, surroundings, end)?;
+        let restores = self.listeners.restore.is_some().then(|| {
+            let (teller, restores) = RestoreTeller::channel();
+            instance.tell_restores(teller);
+            restores
+        });
+        let mut life = Life { instance, restores, before };
+        let lived = catch_unwind(AssertUnwindSafe(|| self.drive(&mut life)));
+        lived.unwrap_or_else(|panic| {
+            // What the panic left half done may panic again.
+            let _gives_up_what_it_can = catch_unwind(AssertUnwindSafe(|| life.instance.fail()));
+            Err(panicked(&*panic))
+        })
+    }
+
+    fn drive(&self, life: &mut Life) -> Result<()> {
+        let (clock, signal) = (self.home.clock(), self.home.signal());
         let (mut seen, mut busy, mut steps) = (signal.count(), false, 0);
         let mut full = self.home.times_full();
-        while !instance.is_over() {
+        while !life.instance.is_over() {
             let (stop, paused) = self.shared.orders();
-            instance.pause(paused);
-            if stop || instance.is_at_end() {
-                instance.stop();
+            life.instance.pause(paused);
+            if stop || life.instance.is_at_end() {
+                life.instance.stop();
             }
             let now_full = self.home.times_full();
             if std::mem::replace(&mut full, now_full) != now_full {
-                instance.commit_soon();
+                life.instance.commit_soon();
             }
-            let stepped = instance.step();
+            let stepped = life.instance.step();
             steps += 1;
             self.shared.steps.count();
-            let progressed = stepped.as_ref().is_ok_and(|stepped| stepped.progressed);
-            if !progressed || steps % PUBLISH_STEPS == 0 || instance.state() != self.shared.lock().state {
-                self.publish(&instance);
+            life.restores.iter().flat_map(Receiver::try_iter).for_each(|told| self.listeners.restored(&told));
+            let state = self.shared.lock().state;
+            let Ok(stepped) = stepped else {
+                // Whether it has failed for good is not known yet.
+                self.publish(life, state);
+                return stepped.map(drop);
+            };
+            let now = life.instance.state();
+            if !stepped.progressed || steps % PUBLISH_STEPS == 0 || now != state {
+                self.publish(life, now);
             }
-            let stepped = stepped?;
-            busy |= progressed;
-            if !progressed {
+            busy |= stepped.progressed;
+            if !stepped.progressed {
                 self.rest(&*clock, stepped, &mut seen, &mut busy);
             }
         }
-        self.publish(&instance);
+        self.publish(life, life.instance.state());
         Ok(())
     }
 
@@ -89,12 +143,13 @@ impl ApplicationThread {
         }
     }
 
-    fn publish(&self, instance: &Instance) {
-        let state = instance.state();
+    fn publish(&self, Life { instance, before, .. }: &Life, state: State) {
+        let mut counts = before.counts;
+        counts += instance.counts();
         let snapshot = Snapshot {
-            counts: instance.counts(),
-            commits: instance.commits(),
-            stores_set_aside: instance.stores_set_aside(),
+            counts,
+            commits: before.commits + instance.commits(),
+            stores_set_aside: before.stores_set_aside + instance.stores_set_aside(),
             tasks: instance.tasks(),
             positions: instance.positions(),
             lag: instance.lag(),
@@ -108,9 +163,7 @@ impl ApplicationThread {
         let old = std::mem::replace(&mut told.state, state);
         told.snapshot = snapshot;
         drop(told);
-        if let (true, Some(listener)) = (old != state, &self.listener) {
-            listener(state, old);
-        }
+        self.listeners.state_changed(state, old);
     }
 
     pub(super) fn end(&self, outcome: Result<()>) {
@@ -122,9 +175,7 @@ impl ApplicationThread {
         told.outcome = Some(outcome);
         drop(told);
         self.shared.over.notify_all();
-        if let (true, Some(listener)) = (old != state, &self.listener) {
-            listener(state, old);
-        }
+        self.listeners.state_changed(state, old);
     }
 }
 

@@ -14,6 +14,7 @@ use super::point::CommitPoint;
 use super::preparation::Preparation;
 use super::process::{Activity, Process, Step, Surroundings, broker_error};
 use super::progress::Restoring;
+use super::restore_listener::RestoreTeller;
 use super::worker::{Orders, Worker};
 use super::{Explanation, Moment, Settings};
 use crate::broker::{Admin, Consumer, Failure, GroupEvent};
@@ -203,6 +204,11 @@ impl Instance {
     /// The next step commits without waiting for the interval.
     pub(crate) fn commit_soon(&mut self) {
         self.commit_wanted = true;
+    }
+
+    /// Restores are told there from now on.
+    pub(crate) fn tell_restores(&mut self, teller: RestoreTeller) {
+        self.process.restores = teller;
     }
 
     /// While it is paused nothing is processed; everything else goes on.
@@ -407,8 +413,8 @@ impl Instance {
         self.phase = Phase::Stopped;
     }
 
-    /// The others need not wait for a session timeout.
-    fn fail(&mut self) {
+    /// It is given up. The others need not wait for a session timeout.
+    pub(crate) fn fail(&mut self) {
         self.workers.iter_mut().for_each(Worker::give_up);
         self.consumer.leave();
         self.phase = Phase::Failed;

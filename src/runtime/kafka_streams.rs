@@ -1,13 +1,16 @@
 //! What a program starts: a topology with its configuration, and who is told what while it runs.
 
-use super::application_thread::{ApplicationThread, Listener, watch};
+use super::application_thread::{ApplicationThread, watch};
 use super::embedded::EmbeddedLog;
 use super::home::Home;
 use super::instance::State;
 #[cfg(feature = "kafka")]
 use super::kafka_cluster::KafkaCluster;
+use super::listeners::Listeners;
 use super::progress::Progress;
+use super::restore_listener::StateRestore;
 use super::running_streams::{RunningStreams, Shared};
+use super::uncaught::{UncaughtErrorResponse, panicked};
 use super::{Settings, StreamsConfig};
 use crate::error::{Error, Result};
 use crate::state::StateDirectory;
@@ -46,7 +49,7 @@ pub struct KafkaStreams {
     settings: Settings,
     config: StreamsConfig,
     home: Arc<dyn Home>,
-    listener: Option<Listener>,
+    listeners: Listeners,
     paused: bool,
 }
 
@@ -57,7 +60,14 @@ impl KafkaStreams {
     /// Everything that is wrong with the configuration. What is wrong with the topics is found when it runs.
     pub fn embedded(topology: Topology, log: &EmbeddedLog, config: StreamsConfig) -> Result<Self> {
         let settings = config.settings()?;
-        Ok(Self { topology, settings, config, home: Arc::new(log.clone()), listener: None, paused: false })
+        Ok(Self {
+            topology,
+            settings,
+            config,
+            home: Arc::new(log.clone()),
+            listeners: Listeners::default(),
+            paused: false,
+        })
     }
 
     /// The topology on Apache Kafka, as one process of the application: a member of the group `application.id`.
@@ -83,12 +93,74 @@ impl KafkaStreams {
     pub fn new(topology: Topology, config: StreamsConfig) -> Result<Self> {
         let settings = config.settings()?;
         let home = Arc::new(KafkaCluster::new(&config, &settings)?);
-        Ok(Self { topology, settings, config, home, listener: None, paused: false })
+        Ok(Self { topology, settings, config, home, listeners: Listeners::default(), paused: false })
     }
 
     /// Calls `listener(new, old)` on the application's thread whenever its state changes.
-    pub fn on_state_change(self, listener: impl Fn(State, State) + Send + 'static) -> Self {
-        Self { listener: Some(Box::new(listener)), ..self }
+    pub fn on_state_change(mut self, listener: impl Fn(State, State) + Send + 'static) -> Self {
+        self.listeners.state = Some(Box::new(listener));
+        self
+    }
+
+    /// Calls `listener` on the application's thread while stores are restored: for each store with a changelog of each task
+    /// that starts here, a start, a batch as often as records were written to it, and an end, or that it was suspended;
+    /// Kafka Streams' `StateRestoreListener`. It should be quick: everything else waits for it.
+    ///
+    /// ```
+    /// # use highwater::*;
+    /// # let log = EmbeddedLog::new();
+    /// # log.create_topic("words", 1)?;
+    /// # let builder = StreamsBuilder::new();
+    /// # let words = builder.stream("words", Consumed::<String, String>::default());
+    /// # words.group_by_key().count(Materialized::named("counts"));
+    /// # let streams = KafkaStreams::embedded(builder.build()?, &log, StreamsConfig::new("app", "").exactly_once())?;
+    /// let streams = streams.on_restore(|restore: &StateRestore| {
+    ///     let StateRestore { partition, store, stage } = restore;
+    ///     match stage {
+    ///         RestoreStage::Start { starting_offset, ending_offset } => {
+    ///             println!("{store}: reads {partition} from {starting_offset} up to {ending_offset}");
+    ///         }
+    ///         RestoreStage::End { total_restored } => println!("{store}: {total_restored} records"),
+    ///         _ => {}
+    ///     }
+    /// });
+    /// # log.end_of_input(AtEnd::Close);
+    /// streams.start().wait()?;
+    /// # Ok::<(), highwater::Error>(())
+    /// ```
+    pub fn on_restore(mut self, listener: impl FnMut(&StateRestore) + Send + 'static) -> Self {
+        self.listeners.restore = Some(RefCell::new(Box::new(listener)));
+        self
+    }
+
+    /// Decides what follows an error that ends the application's thread: one that no handler of a topology has dealt with,
+    /// and panics in the program's code; Kafka Streams' uncaught exception handler. Called on that thread, which has by
+    /// then given up what it had not committed and left the group. Without a handler the client shuts down. An error
+    /// while it stops is not asked about.
+    ///
+    /// ```
+    /// use highwater::UncaughtErrorResponse::{ReplaceThread, ShutdownClient};
+    /// # use highwater::*;
+    /// # let log = EmbeddedLog::new();
+    /// # log.create_topic("lines", 1)?;
+    /// # log.create_topic("loud", 1)?;
+    /// # let builder = StreamsBuilder::new();
+    /// # builder.stream("lines", Consumed::<String, String>::default()).to("loud", Produced::default());
+    /// # let streams = KafkaStreams::embedded(builder.build()?, &log, StreamsConfig::new("loud", ""))?;
+    /// let streams = streams.on_uncaught_error(|error| {
+    ///     eprintln!("{error}");
+    ///     if error.is_processing() { ShutdownClient } else { ReplaceThread }
+    /// });
+    /// # log.end_of_input(AtEnd::Close);
+    /// streams.start().wait()?;
+    /// # Ok::<(), highwater::Error>(())
+    /// ```
+    pub fn on_uncaught_error(
+        mut self,
+        handler: impl FnMut(&Error) -> UncaughtErrorResponse + Send + 'static,
+    ) -> Self {
+        self.listeners.uncaught = Some(RefCell::new(Box::new(handler)));
+        self
     }
 
     /// Starts [paused](RunningStreams::pause): it joins the group and restores its tasks, and processes nothing until
@@ -151,14 +223,12 @@ impl KafkaStreams {
         let (told, ended) = oneshot::channel();
         let home = self.home.clone();
         let progress = RefCell::new(Progress::of(&self.settings));
-        let thread =
-            ApplicationThread { shared: shared.clone(), listener: self.listener, home: self.home, progress };
+        let listeners = self.listeners;
+        let thread = ApplicationThread { shared: shared.clone(), listeners, home: self.home, progress };
         watch(shared.clone(), home.clock(), self.settings.kafka.watchdog_timeout);
         std::thread::spawn(move || {
-            let outcome = catch_unwind(AssertUnwindSafe(|| thread.run(&self.topology, self.settings)));
-            let outcome =
-                outcome.unwrap_or_else(|_| Err(Error::internal("the application's thread panicked")));
-            thread.end(outcome);
+            let outcome = catch_unwind(AssertUnwindSafe(|| thread.run(&self.topology, &self.settings)));
+            thread.end(outcome.unwrap_or_else(|panic| Err(panicked(&*panic))));
             told.send(()).ok();
         });
         RunningStreams { shared, home, ended: Some(ended) }

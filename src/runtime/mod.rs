@@ -17,6 +17,7 @@ mod instance;
 #[cfg(feature = "kafka")]
 mod kafka_cluster;
 mod kafka_streams;
+mod listeners;
 mod local_state;
 mod moment;
 mod offset_metadata;
@@ -27,6 +28,7 @@ mod process;
 mod producer;
 mod progress;
 mod questions;
+mod restore_listener;
 mod running;
 mod running_streams;
 mod settings;
@@ -37,6 +39,7 @@ mod task;
 #[cfg(test)]
 mod tests;
 mod topics;
+mod uncaught;
 mod watchdog;
 mod worker;
 mod writers;
@@ -53,6 +56,7 @@ pub(crate) use offset_metadata::OffsetMetadata;
 pub use point::CommitPoint;
 pub(crate) use process::Surroundings;
 pub use progress::Restoring;
+pub use restore_listener::{RestoreStage, StateRestore};
 pub use running_streams::{RunningStreams, Snapshot};
 pub(crate) use settings::Settings;
 pub use task::{Explanation, Held, Holder};
@@ -60,3 +64,4 @@ pub(crate) use task::{
     InputKind, InputPlan, Judging, Question, Ran, Saved, SavedInput, Task, TaskCheckpoint, TaskPlan,
     Verdicts, Wakeup,
 };
+pub use uncaught::UncaughtErrorResponse;

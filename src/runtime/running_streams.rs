@@ -134,6 +134,7 @@ impl RunningStreams {
     /// Asks it to commit, leave the group and end, and does not wait.
     pub fn stop(&self) {
         self.shared.lock().stop = true;
+        self.shared.over.notify_all();
         self.home.signal().notify();
     }
 
@@ -187,6 +188,13 @@ impl Shared {
     pub(super) fn orders(&self) -> (bool, bool) {
         let told = self.lock();
         (told.stop, told.paused)
+    }
+
+    /// Waits so long, unless it is told to stop; whether it was.
+    pub(super) fn is_stopped_within(&self, most: Duration) -> bool {
+        let goes_on = |told: &mut Told| !told.stop;
+        let waited = self.over.wait_timeout_while(self.lock(), most, goes_on);
+        waited.unwrap_or_else(PoisonError::into_inner).0.stop
     }
 
     pub(super) fn wait(&self, most: Option<Duration>) -> bool {

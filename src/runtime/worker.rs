@@ -441,7 +441,10 @@ impl Worker {
         if self.producer.began().is_some() {
             let _answer_is_not_waited_for = self.producer.start(|producer| producer.start_abort());
         }
-        self.running.clear();
+        self.gone = self.running.drain(..).fold(self.gone, |mut gone, running| {
+            gone += running.counted();
+            gone
+        });
         self.starts.clear();
     }
 }
