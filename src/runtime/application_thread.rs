@@ -55,7 +55,9 @@ impl ApplicationThread {
         let mut replacements = Replacements::new(settings);
         loop {
             let Err(error) = self.live(topology, settings) else { return Ok(()) };
-            let (stops, _) = self.shared.orders();
+            // Whoever reads is told at once; the next life answers later ones.
+            self.shared.forget_reads();
+            let stops = self.shared.lock().stop;
             if stops || self.listeners.failed(&error) != UncaughtErrorResponse::ReplaceThread {
                 return Err(error);
             }
@@ -95,9 +97,10 @@ impl ApplicationThread {
         let (mut seen, mut busy, mut steps) = (signal.count(), false, 0);
         let mut full = self.home.times_full();
         while !life.instance.is_over() {
-            let (stop, paused) = self.shared.orders();
-            life.instance.pause(paused);
-            if stop || life.instance.is_at_end() {
+            let orders = self.shared.orders();
+            orders.reads.iter().for_each(|read| life.instance.answer(read));
+            life.instance.pause(orders.pause);
+            if orders.stop || life.instance.is_at_end() {
                 life.instance.stop();
             }
             let now_full = self.home.times_full();
@@ -174,6 +177,7 @@ impl ApplicationThread {
         let old = std::mem::replace(&mut told.state, state);
         told.outcome = Some(outcome);
         drop(told);
+        self.shared.forget_reads();
         self.shared.over.notify_all();
         self.listeners.state_changed(state, old);
     }

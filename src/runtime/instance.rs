@@ -14,6 +14,7 @@ use super::point::CommitPoint;
 use super::preparation::Preparation;
 use super::process::{Activity, Process, Step, Surroundings, broker_error};
 use super::progress::Restoring;
+use super::reads::Read;
 use super::restore_listener::RestoreTeller;
 use super::worker::{Orders, Worker};
 use super::{Explanation, Moment, Settings};
@@ -204,6 +205,11 @@ impl Instance {
     /// The next step commits without waiting for the interval.
     pub(crate) fn commit_soon(&mut self) {
         self.commit_wanted = true;
+    }
+
+    /// Answers a read of a store; called between two steps.
+    pub(crate) fn answer(&self, read: &Read) {
+        self.workers.iter().for_each(|worker| read.answer(worker, &self.process));
     }
 
     /// Restores are told there from now on.

@@ -19,6 +19,7 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// An application that has not been started.
@@ -223,6 +224,8 @@ impl KafkaStreams {
         let (told, ended) = oneshot::channel();
         let home = self.home.clone();
         let progress = RefCell::new(Progress::of(&self.settings));
+        let (topology, workers) = (self.topology.clone(), self.settings.workers);
+        let read_timeout = Duration::from_millis(self.settings.kafka.request_timeout.unsigned_abs());
         let listeners = self.listeners;
         let thread = ApplicationThread { shared: shared.clone(), listeners, home: self.home, progress };
         watch(shared.clone(), home.clock(), self.settings.kafka.watchdog_timeout);
@@ -231,6 +234,6 @@ impl KafkaStreams {
             thread.end(outcome.unwrap_or_else(|panic| Err(panicked(&*panic))));
             told.send(()).ok();
         });
-        RunningStreams { shared, home, ended: Some(ended) }
+        RunningStreams { shared, home, topology, workers, read_timeout, ended: Some(ended) }
     }
 }

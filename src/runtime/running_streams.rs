@@ -4,10 +4,12 @@ use super::Explanation;
 use super::home::Home;
 use super::instance::State;
 use super::progress::Restoring;
+use super::reads::Read;
 use super::watchdog::Steps;
 use crate::error::{Error, ErrorKind, Result};
 use crate::processor::Counts;
 use crate::record::{TaskId, TopicPartition};
+use crate::topology::Topology;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,7 +19,22 @@ use tokio::sync::oneshot;
 pub struct RunningStreams {
     pub(super) shared: Arc<Shared>,
     pub(super) home: Arc<dyn Home>,
+    pub(super) topology: Topology,
+    /// Each of them answers a read.
+    pub(super) workers: usize,
+    /// How long one may take.
+    pub(super) read_timeout: Duration,
     pub(super) ended: Option<oneshot::Receiver<()>>,
+}
+
+/// Reads of stores that may wait at once: more than threads that ask.
+const MOST_READS: usize = 1_024;
+
+/// What the thread is told.
+pub(super) struct Orders {
+    pub(super) stop: bool,
+    pub(super) pause: bool,
+    pub(super) reads: Vec<Read>,
 }
 
 /// What the thread tells, and is told.
@@ -32,6 +49,8 @@ pub(super) struct Told {
     pub(super) state: State,
     pub(super) stop: bool,
     pub(super) paused: bool,
+    /// Reads of stores that wait for the end of a step.
+    reads: Vec<Read>,
     pub(super) snapshot: Snapshot,
     /// Once it is over.
     pub(super) outcome: Option<Result<()>>,
@@ -41,8 +60,8 @@ pub(super) struct Told {
 impl Default for Told {
     fn default() -> Self {
         let (stop, paused, taken) = (false, false, false);
-        let (snapshot, outcome) = (Snapshot::default(), None);
-        Self { state: State::Created, stop, paused, snapshot, outcome, taken }
+        let (reads, snapshot, outcome) = (Vec::new(), Snapshot::default(), None);
+        Self { state: State::Created, stop, paused, reads, snapshot, outcome, taken }
     }
 }
 
@@ -184,10 +203,36 @@ impl Shared {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether it is to stop, and to pause.
-    pub(super) fn orders(&self) -> (bool, bool) {
-        let told = self.lock();
-        (told.stop, told.paused)
+    /// What it is told.
+    pub(super) fn orders(&self) -> Orders {
+        let mut told = self.lock();
+        Orders { stop: told.stop, pause: told.paused, reads: std::mem::take(&mut told.reads) }
+    }
+
+    /// Hands a read to the thread.
+    ///
+    /// # Errors
+    /// If it has not begun, or is over, or too many wait already.
+    pub(super) fn read(&self, read: Read) -> Result<()> {
+        let mut told = self.lock();
+        match told.state {
+            State::PendingShutdown | State::NotRunning | State::Error => {
+                let text = format!("stores cannot be read in the state {:?}", told.state);
+                Err(Error::new(ErrorKind::Retriable, text))
+            }
+            _ if told.reads.len() >= MOST_READS => {
+                Err(Error::new(ErrorKind::Retriable, format!("{MOST_READS} reads wait already")))
+            }
+            _ => {
+                told.reads.push(read);
+                Ok(())
+            }
+        }
+    }
+
+    /// Reads that nobody will answer: their readers hear of it at once.
+    pub(super) fn forget_reads(&self) {
+        self.lock().reads.clear();
     }
 
     /// Waits so long, unless it is told to stop; whether it was.

@@ -141,6 +141,13 @@ impl Worker {
     pub(crate) fn running(&self) -> &[Running] {
         &self.running
     }
+    /// The tasks whose stores are theirs to show: not what an abort is about to take back.
+    pub(crate) fn readable(&self) -> &[Running] {
+        match self.doing {
+            Doing::Processing | Doing::Committing(_) if self.owner.is_some() => &self.running,
+            _ => &[],
+        }
+    }
     /// The tasks whose changelogs are being read.
     pub(crate) fn restoring(&self) -> impl Iterator<Item = (TaskId, Restoring)> {
         self.starts.iter().filter_map(|start| Some((start.id, start.restoring()?)))

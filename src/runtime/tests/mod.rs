@@ -12,6 +12,7 @@ mod lost_offsets;
 #[cfg(feature = "rocksdb")]
 mod on_disk;
 mod pause;
+mod reads;
 mod rebalances;
 mod restores;
 mod sources;
