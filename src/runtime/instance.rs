@@ -66,6 +66,7 @@ enum Phase {
 }
 
 /// A member of the application's group.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub(crate) struct Instance {
     process: Process,
     clock: Arc<dyn Clock>,

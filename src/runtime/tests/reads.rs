@@ -14,6 +14,8 @@ use crate::serdes::{BigEndian, Utf8};
 use crate::state::{KeyValueStore, StoreQuery, WindowStore};
 use crate::time::{TimeWindows, Timestamp, Window, minutes, seconds};
 use crate::topology::Topology;
+use std::ops::Bound;
+use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -229,13 +231,12 @@ fn stores_of_processors_are_read_wherever_their_keys_are() {
     assert_eq!(values.get(&text("own")).expect("read"), Some(7));
     assert_eq!(values.get(&text("other")).expect("all tasks are here"), None);
     let windows: ReadOnlyWindowStore<String, u64> = running.store("windows").expect("fits");
-    let starts = |range: (std::ops::Bound<Timestamp>, std::ops::Bound<Timestamp>), limit| -> Vec<i64> {
+    let starts = |range: (Bound<Timestamp>, Bound<Timestamp>), limit| -> Vec<i64> {
         let mut starts: Vec<i64> =
             windows.fetch(&text("own"), range, limit).expect("read").iter().map(|(w, _)| w.start.0).collect();
         starts.dedup();
         starts
     };
-    use std::ops::Bound::{Excluded, Included, Unbounded};
     assert_eq!(starts((Unbounded, Unbounded), 100), [-60_000, 0, 60_000], "in the order of time");
     assert_eq!(starts((Unbounded, Excluded(Timestamp(0))), 100), [-60_000]);
     assert_eq!(starts((Included(Timestamp(-60_000)), Included(Timestamp(0))), 100), [-60_000, 0]);
