@@ -36,7 +36,7 @@ impl RunningStreams {
     /// such a value can be taken back by an abort or a crash, and be made again from the same input.
     ///
     /// A read travels to the thread that has the task, is answered there between two steps, and **blocks** the caller until
-    /// then; it is not for code that runs inside the topology. It fails after `request.timeout.ms`, or what the store's
+    /// then; it is not for code that runs inside the topology, nor for listeners. It fails after `request.timeout.ms`, or what the store's
     /// `timeout` says.
     ///
     /// ```
@@ -171,6 +171,27 @@ impl<K: Key, V: 'static> ReadOnlyKeyValueStore<K, V> {
 
     /// The entries of the tasks here whose key bytes lie in a range, ascending, at most `limit`. Numbers are in order as
     /// bytes only if none is negative.
+    ///
+    /// ```
+    /// # use highwater::*;
+    /// # use std::time::Duration;
+    /// # let log = EmbeddedLog::new();
+    /// # log.create_topic("words", 2)?;
+    /// # let builder = StreamsBuilder::new();
+    /// # let words = builder.stream("words", Consumed::<String, String>::default());
+    /// # words.to_table(Materialized::named("latest"));
+    /// # let streams = KafkaStreams::embedded(builder.build()?, &log, StreamsConfig::new("app", "").exactly_once())?;
+    /// # let running = streams.start();
+    /// # for key in ["ann", "bob", "cleo"] {
+    /// #     log.append("words", &Produced::<String, String>::default(), &key.to_owned(), &"x".to_owned(), time::Timestamp(0))?;
+    /// # }
+    /// # while running.counts().processed < 3 { running.wait_for(Duration::from_millis(1)); }
+    /// let latest: ReadOnlyKeyValueStore<String, String> = running.store("latest")?;
+    /// let latest = latest.timeout(Duration::from_secs(5));
+    /// let keys: Vec<String> = latest.range("b".to_owned().., 10)?.into_iter().map(|(key, _)| key).collect();
+    /// assert_eq!(keys, ["bob", "cleo"]);
+    /// # Ok::<(), highwater::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`get`](Self::get), but that keys of other processes are left out.

@@ -140,6 +140,20 @@ impl RunningStreams {
     }
 
     /// Goes on after [`pause`](Self::pause).
+    ///
+    /// ```
+    /// # use highwater::{Consumed, EmbeddedLog, KafkaStreams, Produced, StreamsBuilder, StreamsConfig};
+    /// # let log = EmbeddedLog::new();
+    /// # log.create_topic("lines", 1)?;
+    /// # log.create_topic("loud", 1)?;
+    /// # let builder = StreamsBuilder::new();
+    /// # builder.stream("lines", Consumed::<String, String>::default()).to("loud", Produced::default());
+    /// # let streams = KafkaStreams::embedded(builder.build()?, &log, StreamsConfig::new("loud", ""))?;
+    /// let running = streams.paused().start();
+    /// running.resume();
+    /// assert!(!running.is_paused());
+    /// # Ok::<(), highwater::Error>(())
+    /// ```
     pub fn resume(&self) {
         self.shared.lock().paused = false;
         self.home.signal().notify();

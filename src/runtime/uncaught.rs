@@ -8,7 +8,8 @@ use crate::error::{Error, ErrorKind};
 use std::any::Any;
 use std::time::Duration;
 
-/// What to do after an error has ended the application's thread.
+/// What to do after an error has ended the application's thread: the choices of Kafka Streams, but for `SHUTDOWN_APPLICATION`.
+/// It tells the other processes through an assignor of its own, and librdkafka takes none; stop them as you started them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UncaughtErrorResponse {

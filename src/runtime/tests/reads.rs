@@ -69,8 +69,13 @@ fn err<T>(read: crate::error::Result<T>) -> Error {
 
 #[test]
 fn what_is_not_committed_is_read_too() {
+    ["1", "3"].into_iter().for_each(uncommitted);
+}
+
+fn uncommitted(workers: &str) {
     let log = log(2);
-    let running = start(letters(), &log);
+    let config = config().set("num.stream.threads", workers);
+    let running = KafkaStreams::embedded(letters(), &log, config).expect("fine").start();
     let store: Texts = running.store("all").expect("there");
     for key in KEYS {
         put(&log, key, "x", 0);
@@ -80,7 +85,7 @@ fn what_is_not_committed_is_read_too() {
     assert_eq!(store.get(&text("nobody")).expect("read"), None);
     put(&log, "a", "y", 1);
     processed(&running, 7);
-    assert_eq!(running.snapshot().commits, 1, "the birth alone");
+    assert!(running.snapshot().commits <= 2, "the births alone");
     let all: Vec<_> =
         KEYS.iter().map(|key| (text(key), text(if *key == "a" { "xy" } else { "x" }))).collect();
     assert_eq!(store.all(100).expect("read"), all, "by key, whatever the task");
