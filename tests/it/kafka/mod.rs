@@ -4,5 +4,6 @@ mod cluster;
 mod java;
 mod jvm;
 mod kills;
+mod operation;
 mod outages;
 mod words;
