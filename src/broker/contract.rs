@@ -59,7 +59,8 @@ macro_rules! contract_suite {
     (optional $harness:path) => {
         $crate::broker::contract::contract_suite! { $harness;
             log: transaction_markers_take_offsets, a_log_that_ends_in_a_marker_is_read_to_its_end,
-                a_log_that_ends_in_an_aborted_batch_is_read_to_its_end, interleaved_transactions_are_told_apart,
+                a_log_that_ends_in_an_aborted_batch_is_read_to_its_end,
+                a_position_does_not_pass_an_open_transaction, interleaved_transactions_are_told_apart,
                 log_end_by_isolation_level, log_end_is_not_older_than_its_question,
                 log_start_after_record_deletion, an_offset_out_of_range,
                 compaction_keeps_the_last_value_per_key_and_the_tail, compaction_drops_what_was_aborted,

@@ -41,6 +41,34 @@ pub(crate) fn a_log_that_ends_in_an_aborted_batch_is_read_to_its_end(harness: &d
     read_to_the_end(harness, false);
 }
 
+/// A restore that took the place of the only open record for read would end without it.
+pub(crate) fn a_position_does_not_pass_an_open_transaction(harness: &dyn Harness) {
+    let (topic, id) = (topic(harness, 1, &[]), harness.unique("id"));
+    let (log, mut plain, mut open) = (at(&topic, 0), producer(harness, None), producer(harness, Some(&id)));
+    let mut admin = harness.client("admin").admin().expect("client");
+    for value in ["a", "b"] {
+        send(harness, &mut *plain, record(&log, "k", Some(value))).expect("send");
+    }
+    open.begin().expect("begin");
+    send(harness, &mut *open, record(&log, "k", Some("c"))).expect("send");
+    let mut reader = member(harness, &harness.unique("group"), "reader", &[topic]);
+    reader.seek(&log, 0);
+    let (mut next, mut seen, mut restored) = (0, 0, 0);
+    let mut look = |reader: &mut dyn Consumer| {
+        seen += reader.fetch(&log, 10).expect("fetch").records.len();
+        let (records, after) = admin.read(&log, next, ReadCommitted, 10).expect("read");
+        (next, restored) = (after, restored + records.len());
+        (reader.position(&log), next, seen, restored)
+    };
+    until(harness, "both are read", || (look(&mut *reader) == (Some(2), 2, 2, 2)).then_some(()));
+    for _ in 0..50 {
+        harness.pass(10);
+        assert_eq!(look(&mut *reader), (Some(2), 2, 2, 2), "what is open is not passed");
+    }
+    commit(harness, &mut *open);
+    until(harness, "it is read", || (look(&mut *reader) == (Some(4), 4, 3, 3)).then_some(()));
+}
+
 pub(crate) fn interleaved_transactions_are_told_apart(harness: &dyn Harness) {
     let topic = topic(harness, 1, &[]);
     let (log, mut ask, mut plain) = (at(&topic, 0), Waiting::new(harness), producer(harness, None));

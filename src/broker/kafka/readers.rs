@@ -30,8 +30,10 @@ struct Reader {
     sought: Option<i64>,
     /// The client has not gone there yet.
     seeking: bool,
-    /// The end that was reached since.
+    /// The end that was reached last, since.
     end: Option<i64>,
+    /// After the last record that was given out since.
+    read: Option<i64>,
     /// Came behind records that were given out before it.
     failure: Option<Failure>,
     /// librdkafka has given up reading here: a seek is refused until it is assigned again.
@@ -57,21 +59,28 @@ impl Readers {
             if let Some(queue) = &mut queue {
                 queue.wake(waker.clone());
             }
-            Reader { queue, sought: None, seeking: false, end: None, failure: None, stopped: false }
+            Reader {
+                queue,
+                sought: None,
+                seeking: false,
+                end: None,
+                read: None,
+                failure: None,
+                stopped: false,
+            }
         })
     }
 
     /// Begins at an offset, as soon as the partition is there.
     pub(super) fn seek(&mut self, partition: &TopicPartition, offset: i64) {
         let reader = self.reader(partition);
-        (reader.sought, reader.seeking, reader.end, reader.failure) = (Some(offset), true, None, None);
+        reader.begin(Some(offset), true);
         self.go(partition);
     }
 
     /// The partition was assigned at this very offset.
     pub(super) fn begun(&mut self, partition: &TopicPartition, offset: i64) {
-        let reader = self.reader(partition);
-        (reader.sought, reader.seeking, reader.end, reader.failure) = (Some(offset), false, None, None);
+        self.reader(partition).begin(Some(offset), false);
     }
 
     /// Whether it has to be assigned again before it can be read.
@@ -93,7 +102,7 @@ impl Readers {
     pub(super) fn release<'a>(&mut self, partitions: impl IntoIterator<Item = &'a TopicPartition>) {
         for partition in partitions {
             if let Some(reader) = self.by_partition.get_mut(partition) {
-                (reader.sought, reader.seeking, reader.end, reader.failure) = (None, false, None, None);
+                reader.begin(None, false);
                 reader.stopped = false;
             }
         }
@@ -133,11 +142,15 @@ impl Readers {
         }
         let mut records = Vec::new();
         let Some(queue) = reader.queue.as_ref().filter(|_| arrived) else { return Ok(records) };
-        let (end, failed, stopped) = (&mut reader.end, &mut reader.failure, &mut reader.stopped);
+        let (end, read) = (&mut reader.end, &mut reader.read);
+        let (failed, stopped) = (&mut reader.failure, &mut reader.stopped);
         loop {
             let before = records.len();
             queue.take(max - before, |item| match item {
-                Item::Record(record) => records.push(record),
+                Item::Record(record) => {
+                    *read = Some(record.offset + 1);
+                    records.push(record);
+                }
                 Item::End(offset) => *end = Some(offset),
                 Item::Error(error) => {
                     let failure = failure(&error, Call::Ask, &partition.to_string());
@@ -162,14 +175,26 @@ impl Readers {
         }
     }
 
-    /// Past markers and aborted records: the client's own position, and an end that was reached behind a hole.
+    /// Past markers and aborted records.
     pub(super) fn position(&self, partition: &TopicPartition) -> Option<i64> {
         let reader = self.by_partition.get(partition)?;
         let sought = reader.sought?;
         if reader.seeking {
             return Some(sought);
         }
-        let position = self.handle.position(&partition.topic, partition.partition);
-        Some(position.max(sought).max(reader.end.unwrap_or(sought)))
+        let seen = sought.max(reader.read.unwrap_or(sought)).max(reader.end.unwrap_or(sought));
+        let told = self.handle.position(&partition.topic, partition.partition);
+        // Where a batch is taken that holds the event of an end, librdkafka counts it as a record at that offset
+        // (2.12.1, `rd_kafka_q_serve_rkmessages`). So one past the end can be a marker, and then the next end says so,
+        // or nothing: a record may still come there, from a transaction that is open.
+        let counted = reader.end.is_some_and(|end| told == end + 1);
+        Some(if counted { seen } else { seen.max(told) })
+    }
+}
+
+impl Reader {
+    fn begin(&mut self, at: Option<i64>, seeking: bool) {
+        (self.sought, self.seeking) = (at, seeking);
+        (self.end, self.read, self.failure) = (None, None, None);
     }
 }

@@ -12,6 +12,8 @@ mod message;
 mod outgoing;
 mod partitions;
 mod queue;
+#[cfg(test)]
+mod tests;
 mod transactions;
 
 pub(super) use admin::{AdminEvent, OfTopic, OffsetSpec, Question};
@@ -281,7 +283,8 @@ impl Handle {
         result(unsafe { rd::rd_kafka_resume_partitions(self.raw(), partitions.raw()) })
     }
 
-    /// Where the next record that is given out comes from, past markers; negative before the first.
+    /// After what was given out last, past markers; negative before the first. An event of an end in a batch counts as if
+    /// it were a record.
     pub(super) fn position(&self, topic: &str, partition: u32) -> i64 {
         let mut list = Partitions::new();
         list.push(topic, partition as i32, &NamedOffset::default());
