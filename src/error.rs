@@ -47,6 +47,8 @@ pub(crate) enum ErrorKind {
     State = 501,
     /// The disk under the local state fails or is full; the state itself is as good as it was.
     Disk = 502,
+    /// Another process has what is asked for.
+    NotHere = 503,
     /// The log answered with an error that may pass.
     Retriable = 601,
     /// Another member or producer has taken over.
@@ -167,6 +169,10 @@ impl Error {
     /// The disk fails or is full: opening the state again may help, and nothing is lost with it.
     pub(crate) fn is_disk(&self) -> bool {
         self.0.kind == ErrorKind::Disk
+    }
+    /// A read of a local store asked for what another process has.
+    pub fn is_not_here(&self) -> bool {
+        self.0.kind == ErrorKind::NotHere
     }
     /// Another member or producer has taken over.
     pub fn is_fenced(&self) -> bool {

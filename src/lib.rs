@@ -65,8 +65,9 @@ pub use processor::{
 };
 pub use record::{Headers, Record, RecordMetadata, TaskId, TopicPartition};
 pub use runtime::{
-    AtEnd, EmbeddedLog, Explanation, Held, Holder, KafkaStreams, Restoring, RunningStreams, Snapshot, State,
-    StreamsConfig,
+    AtEnd, EmbeddedLog, Explanation, Held, Holder, KafkaStreams, QueryableStore, ReadOnlyKeyValueStore,
+    ReadOnlyWindowStore, RestoreStage, Restoring, RunningStreams, Snapshot, State, StateRestore,
+    StreamsConfig, UncaughtErrorResponse,
 };
 pub use serdes::{DefaultSerde, Key, NoKey, NullableKey};
 pub use state::{KeyValueStore, StateStore, StoreBuilder, WindowStore};

@@ -12,6 +12,8 @@ pub(super) struct Aggregation<Key, In, State, Out> {
     pub(super) prefix: &'static str,
     pub(super) apply: Apply<Key, In, State>,
     pub(super) view: View<State, Out>,
+    /// The same for who reads the store from outside.
+    pub(super) show: fn(State) -> Option<Out>,
     /// The bytes of what is stored.
     pub(super) state: Arc<dyn Codec<State>>,
     pub(super) store: Materialized<Out>,
@@ -22,7 +24,7 @@ const REDUCE: &str = "KSTREAM-REDUCE-";
 
 impl<K: 'static, V: 'static, A: 'static> Aggregation<K, V, A, A> {
     fn plain(prefix: &'static str, apply: Apply<K, V, A>, store: Materialized<A>) -> Self {
-        Self { prefix, apply, view: |state| Some(state), state: store.value.clone(), store }
+        Self { prefix, apply, view: |state| Some(state), show: Some, state: store.value.clone(), store }
     }
     pub(super) fn aggregate<E: Into<BoxError>>(
         init: impl Fn() -> A + Send + Sync + 'static,
@@ -86,7 +88,7 @@ impl<K: 'static, V: Clone + 'static> Aggregation<K, V, Timed<V>, V> {
             Ok(())
         });
         let state = Timed::codec(store.value.clone());
-        Self { prefix: AGGREGATE, apply, view: Timed::shown, state, store }
+        Self { prefix: AGGREGATE, apply, view: Timed::shown, show: |kept| Some(kept.value), state, store }
     }
     /// Of equal times the first that came.
     pub(super) fn earliest_by_time(store: Materialized<V>) -> Self {

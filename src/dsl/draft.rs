@@ -3,7 +3,7 @@
 use super::materialized::Materialized;
 use crate::error::Error;
 use crate::serdes::{Codec, Key};
-use crate::state::{SharedStore, Table};
+use crate::state::{Readable, SharedStore, Table};
 use crate::topology::{Factory, Graph, Kind, NodeId, NodeSpec, Port, SourceTopics, StoreDef, StoreId};
 use std::any::Any;
 use std::cell::{RefCell, RefMut};
@@ -105,13 +105,18 @@ impl Draft {
         self.graph().repartitions.push(def);
     }
 
-    /// A store of typed entries.
-    pub(super) fn store<K: Key, S: 'static>(&self, spec: &StoreOf<K, S>) -> StoreId {
+    /// A store of typed entries, and how programs read it, if they may.
+    pub(super) fn store<K: Key, S: 'static>(
+        &self,
+        spec: &StoreOf<K, S>,
+        readable: Option<Readable>,
+    ) -> StoreId {
         let StoreOf { name, logged, key, value } = spec;
         let (made, key, value) = (name.clone(), key.clone(), value.clone());
         self.graph().add_store(StoreDef {
             name: name.clone(),
             logged: *logged,
+            readable,
             factory: Box::new(move |env, index| {
                 let codecs = (key.clone(), value.clone());
                 let table = Table::new(made.clone(), codecs, env.backend.clone(), index, env.cache_bytes);

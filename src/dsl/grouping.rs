@@ -9,7 +9,7 @@ use super::repartitioned::Grouped;
 use crate::error::Error;
 use crate::processor::{Raw, RawCodec, ToTable};
 use crate::serdes::{Codec, Key, unknown};
-use crate::state::Table;
+use crate::state::{Readable, Table, as_it_is};
 use crate::topology::{Factory, Kind};
 use std::cell::RefCell;
 use std::panic::Location;
@@ -100,7 +100,8 @@ impl<K: 'static, V: 'static> KStream<K, V> {
         let name = self.draft.numbered("KSTREAM-TOTABLE-");
         let raw: Arc<dyn Codec<Raw>> = Arc::new(RawCodec);
         let spec = StoreOf::of(&store, key.clone(), raw);
-        let id = self.draft.store(&spec);
+        let readable = Readable::key_value(key.clone(), as_it_is(store.value.clone()));
+        let id = self.draft.store(&spec, Some(readable));
         let (value, caching) = (store.value.clone(), store.caching);
         let factory: Factory = Box::new(move |wiring| {
             let table = wiring.store::<Table<K, Raw>>(id)?;

@@ -10,7 +10,7 @@ use super::windowed::TimeWindowedKStream;
 use crate::error::BoxError;
 use crate::processor::{Aggregate, Edge, SkipNulls};
 use crate::serdes::{Codec, Key};
-use crate::state::Table;
+use crate::state::{Readable, Table, shown};
 use crate::time::Windows;
 use crate::topology::{Factory, Kind, Wiring};
 use std::cell::RefCell;
@@ -103,12 +103,13 @@ impl<K: Key, V: 'static> KGroupedStream<K, V> {
     }
 
     fn fold<S: 'static, A: 'static>(&self, aggregation: Aggregation<K, V, S, A>) -> KTable<K, A> {
-        let Aggregation { prefix, apply, view, state, store } = aggregation;
+        let Aggregation { prefix, apply, view, show, state, store } = aggregation;
         let draft = &self.stream.draft;
         let name = draft.numbered(prefix);
         let input = self.input();
+        let readable = Readable::key_value(self.key.clone(), shown(state.clone(), show));
         let spec = StoreOf::of(&store, self.key.clone(), state);
-        let (id, details) = (draft.store(&spec), spec.details());
+        let (id, details) = (draft.store(&spec, Some(readable)), spec.details());
         let (caching, nulls) = (store.caching, self.nulls());
         let factory: Factory = Box::new(move |wiring| {
             let table = wiring.store::<Table<K, S>>(id)?;

@@ -255,7 +255,7 @@ impl<K: 'static, V: 'static> KTable<K, V> {
     {
         let key = self.key.clone().unwrap_or_else(unknown);
         let spec = StoreOf::of(&store, key.clone(), Arc::new(BufferedCodec));
-        let id = self.draft.store(&spec);
+        let id = self.draft.store(&spec, None);
         let details = vec![("key", key.describe()), ("value", store.value.describe())];
         let (value, time) = (store.value.clone(), self.time.clone());
         let factory: Factory = Box::new(move |wiring| {
@@ -348,7 +348,7 @@ impl<K: Key, A: 'static> KTable<Windowed<K>, A> {
                 .mistake(line, error.help("fill first: suppress passes the finals of quiet windows too"));
         }
         let spec = StoreOf::of(&store, of.key.clone(), Filler::codec(store.value.clone()));
-        let (id, details) = (self.draft.store(&spec), spec.details());
+        let (id, details) = (self.draft.store(&spec, None), spec.details());
         let (windows, key, time) = (of.windows.clone(), of.key.clone(), above.time.clone());
         let value = store.value.clone();
         let factory: Factory = Box::new(move |wiring| {

@@ -11,7 +11,7 @@ use super::materialized::Materialized;
 use crate::error::{BoxError, Error};
 use crate::processor::{WindowAggregate, WindowAggregateSpec, WindowOutputs};
 use crate::serdes::{Key, WindowForm, windowed};
-use crate::state::Table;
+use crate::state::{Readable, Table, shown};
 use crate::time::{WindowSize, Windowed, Windows, millis};
 use crate::topology::{Factory, Kind, NodeId, Port};
 use std::cell::{Cell, RefCell};
@@ -78,7 +78,7 @@ impl<K: Key, V: 'static> TimeWindowedKStream<K, V> {
     }
 
     fn fold<S: 'static, A: 'static>(self, aggregation: Aggregation<K, V, S, A>) -> KTable<Windowed<K>, A> {
-        let Aggregation { prefix, apply, view, state, store } = aggregation;
+        let Aggregation { prefix, apply, view, show, state, store } = aggregation;
         let Self { group, windows, sides } = self;
         let draft = &group.stream.draft;
         let name = draft.numbered(prefix);
@@ -86,8 +86,10 @@ impl<K: Key, V: 'static> TimeWindowedKStream<K, V> {
         let (time, key) = (input.lineage.time.clone(), group.key.clone());
         let above = WindowsAbove::new(windows.clone(), key.clone(), time.clone());
         let size = windows.size();
-        let spec = StoreOf::of(&store, windowed(key.clone(), WindowForm::in_store(size)), state);
-        let id = draft.store(&spec);
+        let form = WindowForm::in_store(size);
+        let readable = Readable::windowed(key.clone(), form, shown(state.clone(), show));
+        let spec = StoreOf::of(&store, windowed(key.clone(), form), state);
+        let id = draft.store(&spec, Some(readable));
         let details = [spec.details(), describe(&*windows)].concat();
         let (caching, retention, nulls) = (store.caching, store.retention, group.nulls());
         let topic_key = windowed(key.clone(), WindowForm::on_topic(size));

@@ -14,6 +14,8 @@ use super::point::CommitPoint;
 use super::preparation::Preparation;
 use super::process::{Activity, Process, Step, Surroundings, broker_error};
 use super::progress::Restoring;
+use super::reads::Read;
+use super::restore_listener::RestoreTeller;
 use super::worker::{Orders, Worker};
 use super::{Explanation, Moment, Settings};
 use crate::broker::{Admin, Consumer, Failure, GroupEvent};
@@ -64,6 +66,7 @@ enum Phase {
 }
 
 /// A member of the application's group.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub(crate) struct Instance {
     process: Process,
     clock: Arc<dyn Clock>,
@@ -80,6 +83,7 @@ pub(crate) struct Instance {
     assigned: bool,
     ending: Ending,
     commit_wanted: bool,
+    paused: bool,
     housekeeping: Housekeeping,
 }
 
@@ -113,6 +117,7 @@ impl Instance {
             assigned: false,
             ending: Ending::new(end_of_input, application),
             commit_wanted: false,
+            paused: false,
             housekeeping: Housekeeping::default(),
         })
     }
@@ -203,6 +208,25 @@ impl Instance {
         self.commit_wanted = true;
     }
 
+    /// Answers a read of a store; called between two steps.
+    pub(crate) fn answer(&self, read: &Read) {
+        self.workers.iter().for_each(|worker| read.answer(worker, &self.process));
+    }
+
+    /// Restores are told there from now on.
+    pub(crate) fn tell_restores(&mut self, teller: RestoreTeller) {
+        self.process.restores = teller;
+    }
+
+    /// While it is paused nothing is processed; everything else goes on.
+    pub(crate) fn pause(&mut self, paused: bool) {
+        self.paused = paused;
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused
+    }
+
     /// Takes nothing more, commits, leaves the group.
     pub(crate) fn stop(&mut self) {
         if matches!(self.phase, Phase::Preparing | Phase::Running) {
@@ -241,7 +265,7 @@ impl Instance {
                 let mut activity = self.follow_group()?;
                 activity.add(self.check_topics(moment)?);
                 let commit = self.commit_wanted || self.ending.is_under_way();
-                let orders = Orders { finish: self.revoking, commit };
+                let orders = Orders { finish: self.revoking, commit, pause: self.paused };
                 activity.add(self.step_workers(moment, orders)?);
                 self.commit_wanted = false;
                 self.finish_revocation(&mut activity)?;
@@ -253,7 +277,7 @@ impl Instance {
             }
             Phase::Stopping(until) => {
                 let mut activity = self.follow_group()?;
-                activity.add(self.step_workers(moment, Orders { finish: true, commit: true })?);
+                activity.add(self.step_workers(moment, Orders { finish: true, commit: true, pause: false })?);
                 let settled = self.workers.iter().all(Worker::is_settled);
                 if settled || moment.machine >= until {
                     self.leave(settled);
@@ -396,8 +420,8 @@ impl Instance {
         self.phase = Phase::Stopped;
     }
 
-    /// The others need not wait for a session timeout.
-    fn fail(&mut self) {
+    /// It is given up. The others need not wait for a session timeout.
+    pub(crate) fn fail(&mut self) {
         self.workers.iter_mut().for_each(Worker::give_up);
         self.consumer.leave();
         self.phase = Phase::Failed;

@@ -111,3 +111,38 @@ impl Home for KafkaCluster {
         0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cluster(config: &StreamsConfig) -> (KafkaCluster, Settings) {
+        let settings = config.settings().expect("fine");
+        (KafkaCluster::new(config, &settings).expect("fine"), settings)
+    }
+
+    /// No broker is asked for any of it.
+    fn config(root: &std::path::Path) -> StreamsConfig {
+        StreamsConfig::new("app", "127.0.0.1:9").set("state.dir", root.display().to_string())
+    }
+
+    #[test]
+    fn internal_topics_have_the_replication_that_is_set() {
+        let root = tempfile::tempdir().expect("a directory");
+        let config = config(root.path());
+        assert_eq!(cluster(&config).0.clients.replication_factor, -1, "the broker's own");
+        assert_eq!(cluster(&config.set("replication.factor", "3")).0.clients.replication_factor, 3);
+    }
+
+    #[test]
+    fn a_static_member_has_its_place_and_its_id_by_that_name() {
+        let root = tempfile::tempdir().expect("a directory");
+        let (cluster, settings) = cluster(&config(root.path()).set("group.instance.id", "blue"));
+        let id = cluster.clients.consumer.get("group.instance.id").map(String::as_str);
+        assert_eq!(id, Some("blue"), "the member's");
+        let first = cluster.surroundings(&settings, "a topology").expect("opens");
+        assert_eq!(first.instance_id, "blue", "the transactional ids'");
+        let second = cluster.surroundings(&settings, "a topology").err().expect("it is in use");
+        assert!(second.to_string().contains("group.instance.id"), "{second}");
+    }
+}

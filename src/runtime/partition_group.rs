@@ -274,6 +274,10 @@ impl PartitionGroup {
             .map(|buffer| buffer.wait.asked.map_or(i64::MIN, |asked| asked.saturating_add(millis(interval))))
             .min()
     }
+    /// After a pause: nothing is known of their ends, and no wait has begun.
+    pub(crate) fn forget_waits(&mut self) {
+        self.inputs.iter_mut().for_each(|buffer| buffer.wait = Wait::default());
+    }
     pub(crate) fn answered(&mut self, input: usize, end: i64) {
         if let Some(buffer) = self.inputs.get_mut(input) {
             buffer.wait.end = Some(end);
@@ -369,6 +373,21 @@ mod tests {
         assert!(!group.ready(20), "b has data that were not fetched");
         group.receive(1, Vec::new(), 2);
         assert!(group.ready(20), "b is caught up: those were markers");
+    }
+
+    #[test]
+    fn after_a_pause_it_waits_until_the_ends_are_known_again() {
+        let mut group = group(&["a", "b"], Some(ms(50)));
+        group.receive(0, vec![record(0, 5)], 1);
+        settle(&mut group);
+        assert!(group.asks(1, 0, ms(1_000)));
+        group.answered(1, 0);
+        assert!(!group.ready(10) && group.waits_until() == Some(60));
+        group.forget_waits();
+        assert!(!group.ready(1_000), "b may have grown");
+        assert!(group.asks(1, 20, ms(1_000)), "asked at once");
+        group.answered(1, 0);
+        assert!(!group.ready(1_000) && group.ready(1_050));
     }
 
     /// `max.task.idle.ms` above 0.

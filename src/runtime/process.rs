@@ -1,6 +1,7 @@
 //! What the parts of an instance share: what is fixed for the process, and what one step sees.
 
 use super::point::CommitPoint;
+use super::restore_listener::RestoreTeller;
 use super::topics::TopicPlan;
 use super::{Moment, Settings};
 use crate::broker::{Admin, Client, Consumer, Failure, FailureKind, GroupMetadata, TooLarge};
@@ -35,6 +36,8 @@ pub(crate) struct Process {
     pub(crate) instance_id: String,
     /// Empty until the topics have been looked at.
     pub(crate) plan: TopicPlan,
+    /// Who is told of restores.
+    pub(crate) restores: RestoreTeller,
     /// By topic, the size of records that a broker has taken for too large.
     refused: RefCell<BTreeMap<Arc<str>, usize>>,
     kill: RefCell<Option<KillHook>>,
@@ -52,6 +55,7 @@ impl Process {
             disk,
             instance_id,
             plan: TopicPlan::default(),
+            restores: RestoreTeller::default(),
             refused: RefCell::default(),
             kill: RefCell::new(kill),
             killed: Cell::new(false),

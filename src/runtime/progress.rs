@@ -4,7 +4,7 @@
 //! It is shown what the application's thread publishes, decides by the clocks it is given, and logs nothing itself.
 
 use super::instance::State;
-use super::kafka_streams::Snapshot;
+use super::running_streams::Snapshot;
 use super::{Explanation, Moment, Settings};
 use crate::processor::Counts;
 use crate::record::TaskId;
@@ -60,6 +60,7 @@ pub(crate) struct Progress {
     /// When the last line was told, and what was counted then.
     line: Option<(i64, Counts)>,
     restore: Option<Restore>,
+    paused: bool,
     watches: BTreeMap<TaskId, Watch>,
     looked: Option<i64>,
 }
@@ -92,6 +93,7 @@ impl Progress {
             since: None,
             line: None,
             restore: None,
+            paused: false,
             watches: BTreeMap::new(),
             looked: None,
         }
@@ -100,7 +102,12 @@ impl Progress {
     /// What there is to tell of a state that is published at this moment.
     pub(crate) fn look(&mut self, moment: Moment, state: State, snapshot: &Snapshot) -> Vec<News> {
         let at = moment.machine;
-        let told = [self.restore(at, snapshot), self.state(at, state, snapshot), self.line(moment, snapshot)];
+        let told = [
+            self.restore(at, snapshot),
+            self.state(at, state, snapshot),
+            self.pause(snapshot),
+            self.line(moment, snapshot),
+        ];
         let mut news: Vec<News> =
             told.into_iter().flatten().map(|text| News { warning: false, text }).collect();
         news.extend(self.overdue(moment, snapshot).into_iter().map(|text| News { warning: true, text }));
@@ -128,6 +135,11 @@ impl Progress {
             State::Error => ": it has failed".to_owned(),
         };
         Some(format!("{} -> {}{after}{what}", word(old), word(state)))
+    }
+
+    fn pause(&mut self, snapshot: &Snapshot) -> Option<String> {
+        let said = if snapshot.paused { "paused: nothing is processed" } else { "resumed" };
+        (std::mem::replace(&mut self.paused, snapshot.paused) != snapshot.paused).then(|| said.to_owned())
     }
 
     fn restore(&mut self, at: i64, snapshot: &Snapshot) -> Option<String> {
@@ -174,6 +186,11 @@ impl Progress {
             return Vec::new();
         }
         self.looked = Some(moment.machine);
+        if snapshot.paused {
+            // Its windows wait because somebody wants them to; patience begins when they no longer do.
+            self.watches.clear();
+            return Vec::new();
+        }
         self.watches.retain(|task, _| snapshot.windows.contains_key(task));
         let mut warnings = Vec::new();
         for (task, explanation) in &snapshot.windows {
@@ -278,6 +295,9 @@ fn running(passed: i64, before: Counts, moment: Moment, snapshot: &Snapshot) -> 
         if now > before {
             let _ = write!(line, "; {} {what}", grouped(now - before));
         }
+    }
+    if snapshot.paused {
+        line.push_str("; paused");
     }
     line
 }

@@ -55,6 +55,23 @@ impl World {
     }
 }
 
+#[test]
+fn a_pause_is_told_and_its_windows_are_not_overdue() {
+    let mut world = World::running(Some(10_000), Some(5_000));
+    world.snapshot.tasks = vec![task(0)];
+    world.snapshot.paused = true;
+    let waiting = explanation(Timestamp(NOW.0 - 1), NOW, Held::Unanswered);
+    world.snapshot.windows.insert(task(0), waiting);
+    assert_eq!(world.look(), ["paused: nothing is processed"]);
+    let lines = world.seconds(30);
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    assert!(lines.iter().all(|line| line.ends_with("; paused")), "{lines:?}");
+    world.snapshot.paused = false;
+    assert_eq!(world.look()[0], "resumed");
+    assert!(!world.seconds(4).iter().any(|line| line.starts_with('!')), "patience begins anew");
+    assert!(world.seconds(10).iter().any(|line| line.starts_with("! task 0_0")));
+}
+
 fn task(partition: u32) -> TaskId {
     TaskId { subtopology: 0, partition }
 }

@@ -46,6 +46,8 @@ pub(crate) struct Settings {
     pub(crate) transaction_timeout: i64,
     pub(crate) retry_backoff: i64,
     pub(crate) retry_backoff_max: i64,
+    /// Of a failed thread, in a row and without a commit.
+    pub(crate) thread_replacements: u32,
     pub(crate) process_batch: usize,
     pub(crate) restore_batch: usize,
     pub(crate) commit_suspect: i64,
@@ -108,6 +110,7 @@ impl Settings {
             transaction_timeout: read.number("transaction.timeout.ms")?,
             retry_backoff: read.number("retry.backoff.ms")?,
             retry_backoff_max: read.number("retry.backoff.max.ms")?,
+            thread_replacements: read.number("highwater.thread.replacements")?,
             process_batch: read.number("highwater.process.batch")?,
             restore_batch: read.number("highwater.restore.batch")?,
             commit_suspect: read.number("highwater.commit.suspect.ms")?,

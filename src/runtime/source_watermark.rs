@@ -55,6 +55,11 @@ impl SourceWatermark {
         self.active = now;
     }
 
+    /// After a pause: silence is counted anew, and what was answered before says nothing of it.
+    pub(crate) fn resume(&mut self, now: Timestamp) {
+        (self.active, self.asked, self.answer, self.confirmed) = (now, None, None, None);
+    }
+
     pub(crate) fn ask(&mut self, now: Timestamp) {
         self.asked = Some(now);
     }
@@ -186,6 +191,23 @@ mod tests {
         source.answered(Timestamp(1071), 8);
         source.evaluate(8);
         assert_eq!(source.watermark(), Timestamp(1041));
+    }
+
+    #[test]
+    fn after_a_pause_silence_is_counted_anew() {
+        let mut source = at(0, 1000);
+        source.ask(Timestamp(1029));
+        source.answered(Timestamp(1029), 7);
+        source.resume(Timestamp(2000));
+        source.evaluate(7);
+        assert_eq!(source.watermark(), Timestamp::MIN, "the answer is from before the pause");
+        assert_eq!(source.next_question(Timestamp::MAX, ms(10)), Some(Timestamp(2030)));
+        source.answered(Timestamp(2029), 7);
+        source.evaluate(7);
+        assert_eq!(source.watermark(), Timestamp::MIN, "silent for 29 since then");
+        source.answered(Timestamp(2030), 7);
+        source.evaluate(7);
+        assert_eq!(source.watermark(), Timestamp(2000));
     }
 
     #[test]

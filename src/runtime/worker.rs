@@ -31,6 +31,8 @@ pub(crate) struct Orders {
     pub(crate) finish: bool,
     /// Commit without waiting for the interval.
     pub(crate) commit: bool,
+    /// Process nothing; start, restore and commit all the same.
+    pub(crate) pause: bool,
 }
 
 /// Tasks with their producer.
@@ -49,6 +51,7 @@ pub(crate) struct Worker {
     /// The machine's clock; `None`: nothing was committed yet.
     last_commit: Option<i64>,
     commit_due: bool,
+    paused: bool,
     rejoin: bool,
     commits: u64,
     /// Of tasks that are gone, as far as they were committed.
@@ -77,6 +80,7 @@ impl Worker {
             audit: Audit::default(),
             last_commit: None,
             commit_due: false,
+            paused: false,
             rejoin: false,
             commits: 0,
             gone: Counts::default(),
@@ -137,6 +141,13 @@ impl Worker {
     pub(crate) fn running(&self) -> &[Running] {
         &self.running
     }
+    /// The tasks whose stores are theirs to show: not what an abort is about to take back.
+    pub(crate) fn readable(&self) -> &[Running] {
+        match self.doing {
+            Doing::Processing | Doing::Committing(_) if self.owner.is_some() => &self.running,
+            _ => &[],
+        }
+    }
     /// The tasks whose changelogs are being read.
     pub(crate) fn restoring(&self) -> impl Iterator<Item = (TaskId, Restoring)> {
         self.starts.iter().filter_map(|start| Some((start.id, start.restoring()?)))
@@ -181,7 +192,8 @@ impl Worker {
         if !self.send(step, &mut activity)? {
             return Ok(activity);
         }
-        if !orders.finish {
+        self.pause(step, orders);
+        if !orders.finish && !orders.pause {
             let worked = match self.work(step, ending, &mut activity) {
                 Ok(worked) => worked,
                 Err(error) => return self.read_failed(error),
@@ -190,12 +202,20 @@ impl Worker {
                 return Ok(activity);
             }
             activity.add(self.questions.step(step, &mut self.running));
-            if !step.process.settings.is_exactly_once() {
-                activity.add(self.audit.step(step, &mut self.running)?);
-            }
+        }
+        if !orders.finish && !step.process.settings.is_exactly_once() {
+            activity.add(self.audit.step(step, &mut self.running)?);
         }
         self.begin_commit(step, orders, &mut activity);
         Ok(activity)
+    }
+
+    /// What is known of the logs from before a pause, and the silence so far, count for nothing after it.
+    fn pause(&mut self, step: &Step<'_>, orders: Orders) {
+        if std::mem::replace(&mut self.paused, orders.pause) && !orders.pause {
+            self.questions.forget();
+            self.running.iter_mut().for_each(|running| running.task.resume(step.moment));
+        }
     }
 
     /// Tasks of an assignment before this one have been committed or dropped by now.
@@ -428,7 +448,10 @@ impl Worker {
         if self.producer.began().is_some() {
             let _answer_is_not_waited_for = self.producer.start(|producer| producer.start_abort());
         }
-        self.running.clear();
+        self.gone = self.running.drain(..).fold(self.gone, |mut gone, running| {
+            gone += running.counted();
+            gone
+        });
         self.starts.clear();
     }
 }

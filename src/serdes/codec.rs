@@ -35,7 +35,7 @@ pub(crate) trait Codec<T>: Send + Sync {
 }
 
 /// Names without their paths.
-fn short<T>() -> String {
+pub(crate) fn short<T>() -> String {
     let mut out = String::new();
     for part in type_name::<T>().split_inclusive(['<', '>', ',', ' ', '(', ')', '&', '[', ']']) {
         out.push_str(part.rsplit("::").next().unwrap_or(part));

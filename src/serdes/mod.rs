@@ -30,7 +30,7 @@ mod plain;
 mod windowed;
 mod windowed_codec;
 
-pub(crate) use codec::{Codec, both, nullable_key, optional, present_key, unknown, writing};
+pub(crate) use codec::{Codec, both, nullable_key, optional, present_key, short, unknown, writing};
 pub use keys::{Key, NoKey, NullableKey};
 pub(crate) use murmur2::{murmur2, partition_for};
 pub use plain::{BigEndian, Bytes, Json, Nothing, Utf8};

@@ -36,7 +36,7 @@ impl WindowForm {
     }
 
     /// Bytes behind the key.
-    pub(super) fn len(self) -> usize {
+    pub(crate) fn len(self) -> usize {
         match self {
             Self::Start(_) => 8,
             Self::StartSequence(_) => 12,

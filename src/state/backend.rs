@@ -30,11 +30,18 @@ pub(crate) struct Entry {
 /// Told of an entry: its key, and its value as it is stored.
 pub(crate) type EachEntry<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Result<()>;
 
+/// As `EachEntry`; `false`: that is enough.
+pub(crate) type EachUntil<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Result<bool>;
+
 /// The stores of one task as bytes.
 pub(crate) trait Backend {
     fn read(&self, store: usize, key: &[u8]) -> Result<Option<Vec<u8>>>;
+    /// The entries of a store from this key on, by key bytes ascending, until it is enough.
+    fn scan_from(&self, store: usize, from: &[u8], each: EachUntil<'_>) -> Result<()>;
     /// Every entry of a store, by key bytes ascending.
-    fn scan(&self, store: usize, each: EachEntry<'_>) -> Result<()>;
+    fn scan(&self, store: usize, each: EachEntry<'_>) -> Result<()> {
+        self.scan_from(store, &[], &mut |key, value| each(key, value).map(|()| true))
+    }
     /// The last checkpoint written; `None` for a new store.
     fn checkpoint(&self) -> Result<Option<Vec<u8>>>;
     /// All of it or nothing.

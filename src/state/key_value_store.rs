@@ -2,7 +2,7 @@
 
 use super::store_builder::sealed::{Attached, Shared};
 use super::store_builder::{StateStore, StoreBuilder};
-use super::{SharedStore, Table};
+use super::{Readable, SharedStore, Table, as_it_is};
 use crate::error::{BoxError, Result};
 use crate::serdes::{Codec, DefaultSerde, Key, Serde, both};
 use crate::time::Timestamp;
@@ -37,7 +37,8 @@ impl<K: Key, V: 'static> KeyValueStore<K, V> {
         let codecs: (Arc<dyn Codec<K>>, Arc<dyn Codec<V>>) = (both(key), both(value));
         let details = format!("key {}, value {}", codecs.0.describe(), codecs.1.describe());
         let table: Arc<str> = name.into();
-        StoreBuilder::new(name, details, move |site| {
+        let readable = Readable::key_value(codecs.0.clone(), as_it_is(codecs.1.clone())).anywhere();
+        StoreBuilder::new(name, details, readable, move |site| {
             let (backend, codecs) = (site.backend.clone(), codecs.clone());
             let table = Table::new(table.clone(), codecs, backend, site.index, site.cache_bytes);
             let table = Rc::new(RefCell::new(table));

@@ -1,10 +1,11 @@
 //! State in memory that outlives its tasks: the disk of a process that has none, and of the tests.
 
-use super::{Backend, Batch, Disk, EachEntry, SharedBackend};
+use super::{Backend, Batch, Disk, EachUntil, SharedBackend};
 use crate::error::{Error, Result};
 use crate::record::TaskId;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -51,11 +52,16 @@ impl Backend for MemoryBackend {
         Ok(lock(&self.tables).stores.get(name).and_then(|entries| entries.get(key)).cloned())
     }
 
-    fn scan(&self, store: usize, each: EachEntry<'_>) -> Result<()> {
+    fn scan_from(&self, store: usize, from: &[u8], each: EachUntil<'_>) -> Result<()> {
         let name = self.name(store)?;
         let tables = lock(&self.tables);
         let Some(entries) = tables.stores.get(name) else { return Ok(()) };
-        entries.iter().try_for_each(|(key, value)| each(key, value))
+        for (key, value) in entries.range::<[u8], _>((Bound::Included(from), Bound::Unbounded)) {
+            if !each(key, value)? {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn checkpoint(&self) -> Result<Option<Vec<u8>>> {

@@ -12,6 +12,7 @@ mod backend;
 mod directory;
 mod key_value_store;
 mod memory;
+mod readable;
 #[cfg(feature = "rocksdb")]
 mod rocksdb;
 mod rocksdb_options;
@@ -21,10 +22,13 @@ mod table;
 mod tests;
 mod window_store;
 
-pub(crate) use backend::{Backend, Batch, Disk, EachEntry, Entry, SharedBackend};
+pub(crate) use backend::{Backend, Batch, Disk, EachUntil, Entry, SharedBackend};
 pub(crate) use directory::{StateDirectory, Wanted};
 pub use key_value_store::KeyValueStore;
 pub(crate) use memory::MemoryDisk;
+pub(crate) use readable::{
+    KeyValueForm, Readable, WindowedForm, as_it_is, key_value_words, shown, window_words,
+};
 #[cfg(feature = "rocksdb")]
 pub(crate) use rocksdb::RocksDisk;
 pub(crate) use rocksdb_options::{Compression, RocksOptions};
@@ -33,7 +37,7 @@ pub(crate) use store_builder::sealed::Attached;
 #[cfg(test)]
 pub(crate) use store_builder::sealed::Shared;
 pub use store_builder::{StateStore, StoreBuilder};
-pub(crate) use table::{Place, Table};
+pub(crate) use table::{Place, Row, StoreQuery, StoreScan, Table};
 pub use window_store::WindowStore;
 
 use crate::error::{Error, Result};
@@ -81,6 +85,8 @@ pub(crate) trait TaskStore {
     fn current(&mut self, key: &[u8]) -> Result<StoreChange>;
     /// The commit succeeded and the batch is in the backend: what was collected is clean.
     fn committed(&mut self);
+    /// What it holds now, committed or not, by key bytes ascending.
+    fn rows(&self, query: &StoreQuery) -> Result<Vec<Row>>;
     /// About the bytes that wait for a commit.
     fn dirty_bytes(&self) -> usize;
 }

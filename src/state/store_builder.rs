@@ -1,6 +1,6 @@
 //! How a processor's store is described in a topology and made in a task.
 
-use super::{SharedBackend, SharedStore};
+use super::{Readable, SharedBackend, SharedStore};
 use crate::error::Result;
 use crate::time::Timestamp;
 use std::any::Any;
@@ -27,6 +27,7 @@ pub struct StoreBuilder<S> {
     pub(crate) logged: bool,
     /// What decides how its entries are read, in words.
     pub(crate) details: String,
+    readable: Readable,
     make: Box<Make>,
     of: PhantomData<fn() -> S>,
 }
@@ -35,13 +36,14 @@ impl<S: StateStore> StoreBuilder<S> {
     pub(super) fn new(
         name: &str,
         details: String,
+        readable: Readable,
         make: impl Fn(&StoreSite) -> (S, SharedStore) + Send + Sync + 'static,
     ) -> Self {
         let make = move |site: &StoreSite| {
             let (store, shared) = make(site);
             (Box::new(store) as Box<dyn Any>, shared)
         };
-        Self { name: name.into(), logged: true, details, make: Box::new(make), of: PhantomData }
+        Self { name: name.into(), logged: true, details, readable, make: Box::new(make), of: PhantomData }
     }
 
     /// Keeps no changelog: the store is lost with the machine, and starts empty wherever its task moves to.
@@ -49,8 +51,9 @@ impl<S: StateStore> StoreBuilder<S> {
         Self { logged: false, ..self }
     }
 
-    pub(crate) fn into_factory(self) -> Box<Make> {
-        self.make
+    /// How it is read from outside, and how it is made.
+    pub(crate) fn into_parts(self) -> (Readable, Box<Make>) {
+        (self.readable, self.make)
     }
 }
 

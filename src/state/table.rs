@@ -1,6 +1,10 @@
 //! A typed store of one task: decoded entries over the backend, dirty from their first change to the next commit.
 
-use super::{SharedBackend, StoreChange, TaskStore, split_stored};
+mod reading;
+
+pub(crate) use reading::{Row, StoreQuery, StoreScan};
+
+use super::{EachUntil, SharedBackend, StoreChange, TaskStore, split_stored};
 use crate::error::{BoxError, Error, ErrorKind, Result};
 use crate::serdes::Codec;
 use crate::time::Timestamp;
@@ -296,6 +300,10 @@ impl<K: Clone + Eq + Hash, V> TaskStore for Table<K, V> {
             }
         }
         self.evict();
+    }
+
+    fn rows(&self, query: &StoreQuery) -> Result<Vec<Row>> {
+        Table::rows(self, query)
     }
 
     fn dirty_bytes(&self) -> usize {

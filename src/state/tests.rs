@@ -1,6 +1,8 @@
 //! What every backend does: the same suite on memory and on RocksDB.
 
-use super::{Batch, Disk, Entry, MemoryDisk, SharedBackend, StoreChange, Table, TaskStore};
+use super::{
+    Batch, Disk, Entry, MemoryDisk, SharedBackend, StoreChange, StoreQuery, StoreScan, Table, TaskStore,
+};
 use crate::error::Error;
 use crate::record::TaskId;
 use crate::serdes::{Utf8, both};
@@ -8,6 +10,7 @@ use crate::time::Timestamp;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
 
 const TASK: TaskId = TaskId { subtopology: 0, partition: 1 };
@@ -243,12 +246,77 @@ pub(crate) fn a_table_lies_over_it(machine: &dyn Machine) {
 }
 
 fn commit(process: &Process<'_>, overlay: &mut Table<String, String>) {
+    commit_at(process, overlay, 0);
+}
+
+fn commit_at(process: &Process<'_>, overlay: &mut Table<String, String>, store: usize) {
     let mut changes: Vec<StoreChange> = Vec::new();
     overlay.collect(&mut changes).expect("collected");
-    let entry = |change: StoreChange| Entry { store: 0, value: change.stored(), key: change.key };
+    let entry = |change: StoreChange| Entry { store, value: change.stored(), key: change.key };
     let batch = Batch { entries: changes.into_iter().map(entry).collect(), checkpoint: None };
     process.backend().borrow_mut().write(batch).expect("written");
     overlay.committed();
+}
+
+/// A change of one of a few keys, or a commit.
+#[derive(Clone, Debug)]
+enum Step {
+    Put(String, Option<String>),
+    Commit,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let change = ("[ab]{0,3}", proptest::option::weighted(0.7, "[x-z]{1,3}"));
+    prop_oneof![8 => change.prop_map(|(key, value)| Step::Put(key, value)), 1 => Just(Step::Commit)]
+}
+
+fn scan() -> impl Strategy<Value = StoreScan> {
+    let bound = || {
+        let key = || "[ab]{0,3}".prop_map(String::into_bytes);
+        prop_oneof![key().prop_map(Bound::Included), key().prop_map(Bound::Excluded), Just(Bound::Unbounded)]
+    };
+    let limit = prop_oneof![0_usize..6, Just(usize::MAX)];
+    (bound(), bound(), proptest::option::of(0_usize..4), limit)
+        .prop_map(|(from, to, length, limit)| StoreScan { keys: (from, to), length, limit })
+}
+
+/// What others read of a table is what was put, committed or not.
+pub(crate) fn it_is_read_as_it_is_now<M: Machine>(cases: u32, machine: impl Fn() -> M) {
+    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases) };
+    proptest!(config, |(steps in vec(step(), 0..40), scans in vec(scan(), 1..8), cache in 0_usize..2)| {
+        let machine = machine();
+        let process = Process::new(&machine, &["other", "names"]);
+        process.write(&[(0, b"a", Some(b"of another store"))], None);
+        let codecs = (both::<String>(Utf8), both::<String>(Utf8));
+        let backend = process.backend().clone();
+        let mut table = Table::<String, String>::new("names".into(), codecs, backend, 1, cache * 1_000);
+        let mut model: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
+        for step in steps {
+            match step {
+                Step::Put(key, value) => {
+                    table.put(&key, value.clone(), Timestamp(0)).expect("put");
+                    match value {
+                        Some(value) => drop(model.insert(key.into_bytes(), value.into_bytes())),
+                        None => drop(model.remove(key.as_bytes())),
+                    }
+                }
+                Step::Commit => commit_at(&process, &mut table, 1),
+            }
+        }
+        for key in [&b""[..], b"a", b"ab", b"bbb"] {
+            let row = model.get(key).map(|value| (key.to_vec(), value.clone()));
+            let read = TaskStore::rows(&table, &StoreQuery::Get(key.to_vec())).expect("read");
+            prop_assert_eq!(read, Vec::from_iter(row));
+        }
+        for scan in scans {
+            let fits = |key: &Vec<u8>| {
+                scan.keys.contains(key) && scan.length.is_none_or(|length| length == key.len())
+            };
+            let rows = model.iter().filter(|(key, _)| fits(key)).take(scan.limit);
+            let rows: Vec<_> = rows.map(|(key, value)| (key.clone(), value.clone())).collect();
+            prop_assert_eq!(TaskStore::rows(&table, &StoreQuery::Scan(scan)).expect("read"), rows);
+        }
+    });
 }
 
 /// A `#[test]` for each of the suite, on new machines of this kind.
@@ -257,6 +325,10 @@ macro_rules! backend_suite {
         #[test]
         fn it_is_the_model() {
             $crate::state::tests::model($cases, || Box::new($machine));
+        }
+        #[test]
+        fn it_is_read_as_it_is_now() {
+            $crate::state::tests::it_is_read_as_it_is_now($cases, || $machine);
         }
         #[test]
         fn stores_are_known_by_name() {

@@ -2,7 +2,7 @@
 
 use super::store_builder::sealed::{Attached, Shared};
 use super::store_builder::{StateStore, StoreBuilder};
-use super::{SharedStore, Table};
+use super::{Readable, SharedStore, Table, as_it_is};
 use crate::error::{BoxError, Result};
 use crate::serdes::{Codec, Key, Serde, WindowForm, both, windowed};
 use crate::time::{Timestamp, Window, Windowed};
@@ -58,11 +58,13 @@ impl<K: Key, V: 'static> WindowStore<K, V> {
         key: impl Serde<K>,
         value: impl Serde<V>,
     ) -> StoreBuilder<Self> {
-        let key = windowed(both(key), WindowForm::StartEnd);
-        let value: Arc<dyn Codec<V>> = both(value);
+        let (key, value): (Arc<dyn Codec<K>>, Arc<dyn Codec<V>>) = (both(key), both(value));
+        let form = WindowForm::StartEnd;
+        let readable = Readable::windowed(key.clone(), form, as_it_is(value.clone())).anywhere();
+        let key = windowed(key, form);
         let details = format!("key {}, value {}", key.describe(), value.describe());
         let table: Arc<str> = name.into();
-        StoreBuilder::new(name, details, move |site| {
+        StoreBuilder::new(name, details, readable, move |site| {
             let (backend, codecs) = (site.backend.clone(), (key.clone(), value.clone()));
             let table = Table::new(table.clone(), codecs, backend, site.index, site.cache_bytes);
             let table = Rc::new(RefCell::new(table));

@@ -4,7 +4,7 @@ use super::graph::Graph;
 use crate::error::Result;
 use crate::processor::{Handler, Handlers, PartitionCounts, RecordLimits, TaskGraph};
 use crate::record::TaskId;
-use crate::state::SharedBackend;
+use crate::state::{Readable, SharedBackend};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -150,6 +150,16 @@ impl Blueprint {
     /// What the program says about failures.
     pub(crate) fn handlers(&self) -> &Handlers {
         &self.graph.handlers
+    }
+    /// A store by the name that the program gave it: its sub-topology, its place there, and how it is read.
+    pub(crate) fn store(&self, name: &str) -> Option<(u32, usize, Option<&Readable>)> {
+        let found = self
+            .subtopologies
+            .iter()
+            .find_map(|sub| Some((sub.id, sub.stores.iter().position(|store| &*store.name == name)?)));
+        let (subtopology, place) = found?;
+        let def = self.graph.stores.iter().find(|def| &*def.name == name)?;
+        Some((subtopology, place, def.readable.as_ref()))
     }
     /// Makes the nodes of a task and joins them.
     pub(crate) fn instantiate(&self, env: &TaskEnv) -> Result<TaskGraph> {

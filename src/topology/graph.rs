@@ -7,7 +7,7 @@ use super::blueprint::{SourceSpec, TopicName};
 use super::wiring::Wiring;
 use crate::error::{Error, Result};
 use crate::processor::Handlers;
-use crate::state::SharedStore;
+use crate::state::{Readable, SharedStore};
 use crate::topology::TaskEnv;
 use std::any::Any;
 use std::sync::Arc;
@@ -78,6 +78,8 @@ pub(crate) type StoreFactory = Box<dyn Fn(&TaskEnv, usize) -> Result<MadeStore> 
 pub(crate) struct StoreDef {
     pub(crate) name: Arc<str>,
     pub(crate) logged: bool,
+    /// `None`: what it holds is its node's alone.
+    pub(crate) readable: Option<Readable>,
     pub(crate) factory: StoreFactory,
 }
 

@@ -15,10 +15,11 @@ impl Graph {
     pub(crate) fn add_state_store<S: StateStore>(&mut self, store: StoreBuilder<S>) -> StoreHandle<S> {
         let (name, logged) = (store.name.clone(), store.logged);
         let details = store.details.as_str().into();
-        let make = store.into_factory();
+        let (readable, make) = store.into_parts();
         let StoreId(place) = self.add_store(StoreDef {
             name: name.clone(),
             logged,
+            readable: Some(readable),
             factory: Box::new(move |env, index| {
                 let (backend, cache_bytes) = (env.backend.clone(), env.cache_bytes);
                 Ok(make(&StoreSite { backend, index, cache_bytes }))

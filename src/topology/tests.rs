@@ -58,7 +58,7 @@ impl Draft {
     }
     fn store(&mut self, name: &str, logged: bool) -> StoreId {
         let factory = Box::new(|_: &TaskEnv, _| Err(Error::internal("never made")));
-        self.0.add_store(StoreDef { name: name.into(), logged, factory })
+        self.0.add_store(StoreDef { name: name.into(), logged, readable: None, factory })
     }
     fn at(&mut self, node: NodeId) -> &mut NodeSpec {
         &mut self.0.nodes[node.0]

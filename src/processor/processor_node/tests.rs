@@ -318,7 +318,7 @@ fn fixed_keys_stay() {
 /// A store as its task makes it, over a backend that outlives it.
 fn open<S: StateStore>(builder: StoreBuilder<S>, backend: &SharedBackend) -> (S, SharedStore) {
     let site = StoreSite { backend: backend.clone(), index: 0, cache_bytes: 1 << 20 };
-    let (store, shared) = builder.into_factory()(&site);
+    let (store, shared) = builder.into_parts().1(&site);
     (store.downcast_ref::<S>().expect("its type").share(), shared)
 }
 

@@ -286,6 +286,20 @@ mod tests {
     }
 
     #[test]
+    fn a_static_member_is_one_in_either_protocol_and_only_as_a_member() {
+        for protocol in ["classic", "consumer"] {
+            let config = config().set("group.instance.id", " blue ").set("group.protocol", protocol);
+            config.check().expect("fine");
+            let id = |kind| config.client_config(kind).get("group.instance.id").map(str::to_owned);
+            assert_eq!(id(ClientKind::Consumer).as_deref(), Some("blue"), "{protocol}");
+            for kind in [ClientKind::Restore, ClientKind::Producer, ClientKind::Admin] {
+                assert_eq!(id(kind), None, "{protocol} {kind:?}");
+            }
+        }
+        assert_eq!(config().client_config(ClientKind::Consumer).get("group.instance.id"), None);
+    }
+
+    #[test]
     fn producers_follow_the_guarantee() {
         let producer = config().client_config(ClientKind::Producer);
         assert_eq!(producer.get("enable.gapless.guarantee"), Some("true"));

@@ -167,6 +167,9 @@ pub(crate) const PROPERTIES: &[Property] = &[
         "Memory for changes that are not in a file yet, for all stores of the process together."),
     property("highwater.shutdown.timeout.ms", Kind::Millis(1), "30000",
         "How long a clean stop may take before the application stops without its last commit."),
+    property("highwater.thread.replacements", Kind::Number(0, 1_000_000), "10",
+        "How often in a row, without a commit in between, a failed thread is replaced where `on_uncaught_error` says so; then \
+         the client shuts down."),
     on_kafka("highwater.watchdog.timeout.ms", Kind::Millis(1000), "60000",
         "A worker that has not finished a step for so long is reported: a closure that hangs holds its tasks."),
     property("highwater.watermark.interval.ms", Kind::Millis(1), "100",

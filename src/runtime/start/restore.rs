@@ -8,6 +8,7 @@ use crate::runtime::changelog_reader::{Keys, Range, event_time};
 use crate::runtime::checkpoint::Checkpoint;
 use crate::runtime::process::{Activity, Step};
 use crate::runtime::progress::Restoring;
+use crate::runtime::restore_listener::Telling;
 use crate::runtime::running::StoreLog;
 use crate::runtime::topics::{Changelog, TaskTopics};
 use crate::state::{Batch, Entry, SharedBackend, StoreChange};
@@ -50,6 +51,10 @@ pub(super) struct StoreRange {
     pub(super) end: i64,
     /// Where the next commit's records are expected.
     next: i64,
+    /// Nothing is told where nothing is restored.
+    telling: Option<Telling>,
+    /// The offset of the last record and how many were read, while they are not in the backend.
+    unwritten: Option<(i64, u64)>,
 }
 
 impl Restore {
@@ -71,6 +76,9 @@ impl Restore {
         };
         restore.use_own_store(start, step)?;
         restore.ranges.iter_mut().for_each(|range| range.from = range.range.position);
+        if mode != Mode::StartOver {
+            restore.ranges.iter_mut().for_each(|range| range.tell_start(step));
+        }
         Ok(restore)
     }
 
@@ -137,6 +145,9 @@ impl Restore {
             activity.add(read);
             match self.mode {
                 Mode::Apply => {
+                    if let Some(last) = records.last() {
+                        range.unwritten = Some((last.offset, records.len() as u64));
+                    }
                     entries.extend(records.into_iter().filter_map(|record| entry(range.store, record)));
                 }
                 Mode::Refuse if records.is_empty() => {}
@@ -152,6 +163,7 @@ impl Restore {
             // The checkpoint stays where it was: a restore that is interrupted goes over the same records again.
             self.backend.borrow_mut().write(Batch { entries, checkpoint: None })?;
         }
+        self.ranges.iter_mut().for_each(StoreRange::tell);
         Ok(activity)
     }
 
@@ -205,6 +217,24 @@ impl StoreRange {
         self.range.position = self.range.position.max(self.range.end);
     }
 
+    fn tell_start(&mut self, step: &Step<'_>) {
+        let Range { partition, position, end, .. } = &self.range;
+        self.telling =
+            Some(step.process.restores.start(partition, &self.name, (*position, *end.max(position))));
+        self.tell();
+    }
+
+    /// Tells what is in the backend.
+    fn tell(&mut self) {
+        let Some(telling) = &mut self.telling else { return };
+        if let Some((last, records)) = self.unwritten.take() {
+            telling.batch(last, records);
+        }
+        if self.range.is_read() {
+            telling.end();
+        }
+    }
+
     pub(super) fn partition(&self) -> &TopicPartition {
         &self.range.partition
     }
@@ -239,6 +269,8 @@ fn ranges(start: &Start, step: &Step<'_>, sub: &SubTopology) -> Result<Vec<Store
             bound,
             end: bounds.end,
             next: bounds.end,
+            telling: None,
+            unwritten: None,
         });
     }
     Ok(ranges)

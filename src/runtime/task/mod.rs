@@ -13,6 +13,7 @@ mod commit;
 mod explain;
 mod failure;
 mod input;
+mod pause;
 mod plan;
 mod questions;
 mod restore;

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::record::TaskId;
-use crate::state::{Backend, Batch, Disk, EachEntry, MemoryDisk, SharedBackend};
+use crate::state::{Backend, Batch, Disk, EachUntil, MemoryDisk, SharedBackend};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -141,9 +141,9 @@ impl Backend for FailingBackend {
         self.broken.call(&self.broken.reads)?;
         self.backend.borrow().read(store, key)
     }
-    fn scan(&self, store: usize, each: EachEntry<'_>) -> Result<()> {
+    fn scan_from(&self, store: usize, from: &[u8], each: EachUntil<'_>) -> Result<()> {
         self.broken.call(&self.broken.reads)?;
-        self.backend.borrow().scan(store, each)
+        self.backend.borrow().scan_from(store, from, each)
     }
     fn checkpoint(&self) -> Result<Option<Vec<u8>>> {
         self.backend.borrow().checkpoint()

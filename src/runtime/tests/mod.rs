@@ -11,8 +11,12 @@ mod kills;
 mod lost_offsets;
 #[cfg(feature = "rocksdb")]
 mod on_disk;
+mod pause;
+mod reads;
 mod rebalances;
+mod restores;
 mod sources;
 mod topics;
+mod uncaught;
 mod world;
 mod zombies;

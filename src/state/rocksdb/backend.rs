@@ -9,7 +9,7 @@ use super::{Shared, disk_error};
 use crate::error::{Error, Result};
 use crate::record::TaskId;
 use crate::state::directory::OpenTask;
-use crate::state::{Backend, Batch, EachEntry};
+use crate::state::{Backend, Batch, EachUntil};
 use rocksdb::{DB, ReadOptions, WriteBatch};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -59,15 +59,21 @@ impl Database {
         Ok(Self { db: Arc::new(db), prefixes, empty })
     }
 
-    fn scan(&self, prefix: [u8; PREFIX], each: EachEntry<'_>) -> Result<Result<()>, Trouble> {
+    fn scan_from(
+        &self,
+        prefix: [u8; PREFIX],
+        from: &[u8],
+        each: EachUntil<'_>,
+    ) -> Result<Result<()>, Trouble> {
         let mut iterator = self.db.raw_iterator_opt(whole(prefix));
-        iterator.seek(prefix);
+        iterator.seek([&prefix, from].concat());
         while let Some((key, value)) = iterator.item() {
             let own = key.get(PREFIX..).unwrap_or_default();
-            if let Err(error) = each(own, value) {
-                return Ok(Err(error));
+            match each(own, value) {
+                Ok(true) => iterator.next(),
+                Ok(false) => break,
+                Err(error) => return Ok(Err(error)),
             }
-            iterator.next();
         }
         // It also ends where it cannot read on.
         iterator.status()?;
@@ -159,9 +165,10 @@ impl Backend for RocksBackend {
         value.map_err(|error| self.failed("read", error))
     }
 
-    fn scan(&self, store: usize, each: EachEntry<'_>) -> Result<()> {
+    fn scan_from(&self, store: usize, from: &[u8], each: EachUntil<'_>) -> Result<()> {
         let (database, prefix) = self.at(store)?;
-        database.scan(prefix, each).unwrap_or_else(|trouble| Err(self.failed("read", trouble)))
+        let scanned = database.scan_from(prefix, from, each);
+        scanned.unwrap_or_else(|trouble| Err(self.failed("read", trouble)))
     }
 
     fn checkpoint(&self) -> Result<Option<Vec<u8>>> {

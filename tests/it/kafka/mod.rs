@@ -6,6 +6,7 @@ mod java;
 mod jvm;
 mod kills;
 mod node;
+mod operation;
 mod outages;
 mod processes;
 mod reloads;
