@@ -6,6 +6,12 @@ use super::node::Node;
 use super::processes::{ALL_KEYS, World};
 use std::time::Duration;
 
+/// Longer than a restart. A node whose partitions have no other replica has no leader of them for a moment when it comes
+/// back from a crash, and a transaction that times out by then is called aborted without a marker in any of them ("these
+/// partitions are likely deleted already", Kafka 4.3.1): the next commit of the same producer commits what it left.
+#[cfg(feature = "crash-points")]
+const LEFT_OPEN: Duration = Duration::from_secs(60);
+
 /// One process dies in the middle of a commit, one more joins, and at once the broker is killed too.
 fn reloaded(guarantee: &'static str) {
     let Some(node) = Node::start() else { return };
@@ -45,7 +51,7 @@ fn reloaded_at(guarantee: &'static str, point: &str) {
     use super::processes::Fault;
     let Some(node) = Node::start() else { return };
     let mut world = World::on(Cluster::at(&node.cluster.bootstrap), guarantee);
-    world.transaction_timeout = Duration::from_secs(4);
+    world.transaction_timeout = LEFT_OPEN;
     let steady = world.spawn(None);
     let fault = Fault { point, number: 6, delay_us: 0, signal: "KILL" };
     let mut victim = world.spawn(Some(fault));
@@ -63,7 +69,6 @@ fn reloaded_at(guarantee: &'static str, point: &str) {
 
 #[cfg(feature = "crash-points")]
 #[test]
-#[ignore = "fails: some totals and changelog records stay invisible to a committed reader for over a minute; not explained"]
 fn coordinators_are_reloaded_with_positions_pending() {
     reloaded_at("exactly_once_v2", "S3");
 }
